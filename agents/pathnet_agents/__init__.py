@@ -1,0 +1,1 @@
+"""Agents that learn a curriculum along paths of a PathNet."""

@@ -1,0 +1,1 @@
+"""PathNet engine and the runner that trains curricula with it."""
