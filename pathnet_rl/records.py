@@ -1,0 +1,80 @@
+"""What a run tells its listeners: one record a generation, one a finished sub-task."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+WALL_CLOCK_FIELDS = frozenset({"wall_s", "env_steps_per_s"})
+"""Fields that two runs of the same seed on the same machine may differ in."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Greedy episodes on held-out seeds; rates and returns carry 95% intervals."""
+
+    episodes: int
+    success_rate: float
+    success_interval: tuple[float, float]  # Wilson score
+    mean_return: float  # unscaled
+    return_interval: tuple[float, float]  # Student t of the mean
+    return_std: float
+    mean_episode_steps: float
+
+
+@dataclass(frozen=True)
+class GenerationRecord:
+    """One generation of one sub-task, as it stands when its tournament is over."""
+
+    task: str
+    task_index: int
+    generation: int  # from 0 within the sub-task
+    phase: Literal["search", "consolidate"]
+    env_steps: int  # of this sub-task so far
+    total_env_steps: int  # of the run so far
+    budget_env_steps: int
+    episodes: int  # of this sub-task so far
+    success_rate: float | None  # over the last 100 training episodes
+    mean_return: float | None  # over the last 100 training episodes, unscaled
+    loss: float | None  # mean Huber loss of the generation's updates
+    epsilon: float
+    level: float | None  # start distribution, 0 easiest to 1 full; None where the environment has none
+    fitness_best: float | None
+    fitness_median: float | None
+    diversity: float  # mean share of modules in which two members differ, 0 to 1
+    failed_members: int  # with a fitness or weights that are not finite
+    replaced: tuple[int, int] | None  # (loser, winner) of the tournament
+    best_path: list[list[int]]  # active modules by layer
+    reused_modules: int  # of the best path, frozen by earlier sub-tasks
+    verification: Evaluation | None
+    why: str | None  # a decision taken here, in words: level, phase, mastery, budget
+    env_steps_per_s: float
+    wall_s: float  # of this sub-task so far
+
+
+@dataclass(frozen=True)
+class SubTaskRecord:
+    """One finished sub-task."""
+
+    task: str
+    task_index: int
+    env: str
+    mastered: bool
+    why: str
+    env_steps: int
+    total_env_steps: int
+    generations: int
+    path: list[list[int]]  # active modules by layer
+    reused: list[dict[str, int]]  # by layer: earlier sub-task -> modules of the path it froze
+    newly_frozen: list[list[int]]  # by layer: modules frozen with this sub-task
+    free_modules: list[int]  # by layer: modules still open afterwards
+    evaluation: Evaluation  # of the frozen path
+    wall_s: float
+
+
+Record = GenerationRecord | SubTaskRecord
+
+KINDS: dict[type[Record], str] = {GenerationRecord: "generation", SubTaskRecord: "sub_task"}
+
+
+def to_line(record: Record) -> dict[str, Any]:
+    """Return the record as one JSON object, its kind first."""
+    return {"kind": KINDS[type(record)], **asdict(record)}

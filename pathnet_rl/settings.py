@@ -1,0 +1,90 @@
+"""What a curriculum file may say, as frozen models: one sentence a field, units in the names."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Settings(BaseModel):
+    """Base of every section: frozen, strict about types, no unknown keys."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+class NetworkSettings(Settings):
+    """The PathNet: layers of modules, of which a path activates a few (L, M, N of Fernando et al. 2017)."""
+
+    layers: int = Field(default=3, ge=1, le=16)
+    """Layers of modules below the heads (L)."""
+    modules: int = Field(default=40, ge=1, le=4096)
+    """Modules in each layer (M); cost does not grow with it, capacity for further sub-tasks does."""
+    active: int = Field(default=3, ge=1, le=64)
+    """Most modules a path activates in a layer (N); a path has between 1 and this many."""
+    units: int = Field(default=32, ge=1, le=4096)
+    """ReLU units in a module."""
+
+
+class SearchSettings(Settings):
+    """How a path is searched for each sub-task."""
+
+    evolution: str = "binary-tournament"
+    """Registered name of the evolutionary strategy."""
+    population: int = Field(default=8, ge=2, le=1024)
+    """Paths that learn and compete."""
+    generation_env_steps: int = Field(default=3_200, ge=1, le=10_000_000)
+    """Environment steps, over all lanes, between two tournaments."""
+    fitness_episodes: int = Field(default=8, ge=1, le=10_000)
+    """A member's fitness is the mean return of this many of its latest episodes."""
+    grace_generations: int = Field(default=3, ge=0, le=100_000)
+    """Generations a new member learns before a tournament may draw it, so that slow starters show their slope."""
+    search_env_steps: int = Field(default=40_000, ge=1, le=1_000_000_000)
+    """Environment steps of searching before the best member learns on alone."""
+    stall_env_steps: int = Field(default=100_000, ge=1, le=1_000_000_000)
+    """A consolidated path that gains nothing for so many environment steps sends the sub-task back to searching."""
+    warm_start: Literal["clone", "reset"] = "clone"
+    """`clone`: members start from earlier winners, some genes replaced by open copies of the frozen modules;
+    `reset`: every member is a random path over frozen and initial modules, as in the paper."""
+    warm_share: Probability = 0.75
+    """Share of the population that starts warm; the rest starts from random paths."""
+    clone_probability: Probability = 0.7
+    """Probability that a gene of a warm member becomes an open copy of its frozen module."""
+
+
+class AdvanceSettings(Settings):
+    """When a sub-task counts as mastered."""
+
+    measure: Literal["success_rate", "mean_return"] = "success_rate"
+    """What is measured greedily on held-out episodes."""
+    threshold: float = 0.9
+    """Mastered at this value or above; a rate for `success_rate`, the environment's unscaled return otherwise."""
+    verify_episodes: int = Field(default=50, ge=1, le=100_000)
+    """Greedy held-out episodes of one verification."""
+    window_episodes: int = Field(default=40, ge=1, le=100_000)
+    """Latest training episodes whose mean of the measure decides whether a verification is worth its time."""
+    verify_from: float | None = None
+    """Verify once the window reaches this value; by default .75 of the threshold (the lanes explore)."""
+
+
+class SubTaskSettings(Settings):
+    """One sub-task of the curriculum."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+    """Unique name, used in records, files and on the screen."""
+    env: str
+    """Gymnasium id, such as `PathNet/LanderHover-v0`; discrete actions, a flat observation box."""
+    env_kwargs: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of `gymnasium.make`, such as `reward: shaped`."""
+    reward_scale: float = Field(default=1.0, gt=0.0, le=1e6)
+    """Rewards are multiplied by this before learning; returns are always reported unscaled."""
+    level: Literal["fixed", "adaptive"] = "fixed"
+    """`adaptive`: start states move from easiest to full as episodes succeed (the environment needs `level`)."""
+    advance: AdvanceSettings = AdvanceSettings()
+    """When the sub-task counts as mastered."""
+    budget_env_steps: int = Field(default=100_000, ge=1, le=10_000_000_000)
+    """Most environment steps spent on it."""
+    on_fail: Literal["stop", "continue"] = "continue"
+    """What happens when the budget is spent without mastery: stop the run, or freeze the best path and go on."""
