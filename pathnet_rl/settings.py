@@ -67,6 +67,13 @@ class AdvanceSettings(Settings):
     """Latest training episodes whose mean of the measure decides whether a verification is worth its time."""
     verify_from: float | None = None
     """Verify once the window reaches this value; by default .75 of the threshold (the lanes explore)."""
+    verify_pause_env_steps: int = Field(default=10_000, ge=0, le=1_000_000_000)
+    """Environment steps of learning between a failed verification and the next."""
+
+    @property
+    def window_threshold(self) -> float:
+        """The window's value from which a verification is worth its time."""
+        return 0.75 * self.threshold if self.verify_from is None else self.verify_from
 
 
 class SubTaskSettings(Settings):

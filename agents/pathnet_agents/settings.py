@@ -29,10 +29,8 @@ class PathNetDQNSettings(Settings):
     """Capacity of the sub-task's replay, shared by the whole population."""
     learning_starts: int = Field(default=1_000, ge=1, le=100_000_000)
     """Transitions in the replay before the first update."""
-    target_copy_updates: int = Field(default=500, ge=1, le=10_000_000)
-    """Updates between two copies of the online network into the target network."""
-    max_gradient_norm: float = Field(default=10.0, gt=0.0, le=1e6)
-    """Each path's gradient is scaled down to this norm."""
+    target_copy_updates: int = Field(default=400, ge=1, le=10_000_000)
+    """Updates between two copies of the online network into the target network; a generation starts with one."""
     epsilon_start: Probability = 1.0
     """Exploration when a sub-task starts from random paths."""
     epsilon_warm: Probability = 0.3

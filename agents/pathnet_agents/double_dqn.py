@@ -1,0 +1,36 @@
+"""The temporal-difference loss of double DQN, for all paths of a population at once."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import huber_loss
+
+from pathnet_rl.working_set import WorkingSet
+
+
+def double_dqn_loss(
+    working: WorkingSet,
+    target_values: list[Tensor],
+    sample: tuple[Tensor, Tensor, Tensor, Tensor, Tensor],
+    discount: float,
+) -> Tensor:
+    """Return each path's mean Huber loss.
+
+    The online network chooses the next action, the target network values it (van Hasselt et al. 2016,
+    arXiv:1509.06461); only a terminal state ends the return, a time limit does not.
+
+    Args:
+        working: The paths, one replica.
+        target_values: Numbers of the target network, from ``working.copy_values()``.
+        sample: What :meth:`pathnet_agents.replay.Replay.sample` returns.
+        discount: Per environment step.
+
+    Returns:
+        ``(paths,)``.
+    """
+    observation, action, reward, next_observation, continues = sample
+    with torch.no_grad():
+        next_action = working.forward(next_observation[None]).argmax(-1, keepdim=True)
+        next_value = working.forward(next_observation[None], target_values).gather(-1, next_action)
+        target = reward + discount * continues * next_value[0, :, :, 0]
+    value = working.forward(observation[None])[0].gather(-1, action[..., None])[..., 0]
+    return huber_loss(value, target, reduction="none").mean(-1)

@@ -1,0 +1,146 @@
+"""Evolution of paths as ask and tell; it knows nothing about networks or tasks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pathnet_rl.paths import Paths, mutate
+
+EVOLUTIONS: dict[str, type["Evolution"]] = {}
+"""Strategies by the name that a curriculum gives."""
+
+
+def register(name: str) -> Callable[[type["Evolution"]], type["Evolution"]]:
+    """Make a strategy available under this name."""
+
+    def add(strategy: type["Evolution"]) -> type["Evolution"]:
+        strategy.name = name
+        EVOLUTIONS[name] = strategy
+        return strategy
+
+    return add
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """A tournament's outcome: the loser's slot now holds a mutated copy of the winner."""
+
+    loser: int
+    winner: int
+
+
+class Evolution:
+    """A population of paths and their latest fitness.
+
+    Args:
+        population: Paths to start from, ``(members, layers, active)``.
+        modules: Modules in a layer, the range of a gene.
+        rng: The source of every draw.
+        train_all: Train every member in every generation, instead of only those about to compete.
+        grace_generations: Generations of training before a member may be drawn for a tournament.
+    """
+
+    name: ClassVar[str] = ""
+
+    def __init__(
+        self,
+        population: Paths,
+        modules: int,
+        rng: np.random.Generator,
+        *,
+        train_all: bool = False,
+        grace_generations: int = 0,
+    ) -> None:
+        self.population = population.copy()
+        self.modules = modules
+        self.rng = rng
+        self.train_all = train_all
+        self.grace_generations = grace_generations
+        self.fitness: NDArray[np.float64] = np.full(len(population), -np.inf)
+        self.age: NDArray[np.int64] = np.zeros(len(population), dtype=np.int64)
+
+    @property
+    def best(self) -> int:
+        """The member with the highest finite fitness; the first one while there is none."""
+        return int(np.argmax(np.where(np.isfinite(self.fitness), self.fitness, -np.inf)))
+
+    def ask(self) -> NDArray[np.int64]:
+        """Return the members to train in this generation, ``(trained,)``."""
+        raise NotImplementedError
+
+    def tell(
+        self, members: NDArray[np.int64], fitness: NDArray[np.float64], judged: NDArray[np.bool_] | None = None
+    ) -> Replacement | None:
+        """Take the fitness of the members asked for, and let the strategy act on it.
+
+        Args:
+            members: What :meth:`ask` returned.
+            fitness: ``(trained,)``; a value that is not finite can never win.
+            judged: Which of them have a fitness at all yet, ``(trained,)``; the others keep out of tournaments.
+
+        Returns:
+            Who was replaced by a mutated copy of whom, or None.
+        """
+        raise NotImplementedError
+
+    def _record(
+        self, members: NDArray[np.int64], fitness: NDArray[np.float64], judged: NDArray[np.bool_] | None
+    ) -> NDArray[np.int64]:
+        """Store the fitness and return the members that a tournament may draw."""
+        judged = np.ones(len(members), dtype=bool) if judged is None else judged
+        self.age[members] += 1
+        self.fitness[members[judged]] = fitness[judged]
+        return members[judged & (self.age[members] > self.grace_generations)]
+
+    def _overwrite(self, loser: int, winner: int) -> Replacement:
+        """Give the loser's slot a mutated copy of the winner, to be judged anew."""
+        self.population[loser] = mutate(self.population[winner], self.modules, self.rng)
+        self.fitness[loser] = -np.inf
+        self.age[loser] = 0
+        return Replacement(loser, winner)
+
+
+@register("binary-tournament")
+class BinaryTournament(Evolution):
+    """Two random members compete, the loser becomes a mutated copy of the winner.
+
+    Source: Fernando et al. 2017 (arXiv:1701.08734), section 2.3; Harvey 2011 calls it the microbial algorithm.
+    """
+
+    def ask(self) -> NDArray[np.int64]:
+        """Return two distinct random members, or everyone when all train."""
+        if self.train_all:
+            return np.arange(len(self.population))
+        return self.rng.choice(len(self.population), size=2, replace=False)
+
+    def tell(
+        self, members: NDArray[np.int64], fitness: NDArray[np.float64], judged: NDArray[np.bool_] | None = None
+    ) -> Replacement | None:
+        """Let two of the members compete; nothing happens when neither has a finite fitness."""
+        drawable = self._record(members, fitness, judged)
+        if len(drawable) < 2:
+            return None
+        pair = drawable if len(drawable) == 2 else self.rng.choice(drawable, size=2, replace=False)
+        scores = np.where(np.isfinite(self.fitness[pair]), self.fitness[pair], -np.inf)
+        if np.isneginf(scores).all():
+            return None
+        winner = int(np.argmax(scores))  # a tie goes to the first drawn, which is random
+        return self._overwrite(loser=int(pair[1 - winner]), winner=int(pair[winner]))
+
+
+class Alone(Evolution):
+    """A population of one, which only learns: a path consolidated after its search."""
+
+    def ask(self) -> NDArray[np.int64]:
+        """Return the only member."""
+        return np.arange(1)
+
+    def tell(
+        self, members: NDArray[np.int64], fitness: NDArray[np.float64], judged: NDArray[np.bool_] | None = None
+    ) -> Replacement | None:
+        """Store the fitness; there is nobody to replace."""
+        self._record(members, fitness, judged)
+        return None

@@ -1,0 +1,208 @@
+"""PathNet: the modules of all layers as stacked tensors, with a leading axis of independent replicas.
+
+Axes are written r (replica), m (module), k (numbers of one module: weights, then biases), p (path), i (input),
+o (output). After Fernando et al. 2017 (arXiv:1701.08734): the outputs of a layer's active modules are summed,
+every task has a head of its own, and what a task froze never changes again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pathnet_rl.paths import EMPTY, Path
+
+
+@dataclass
+class Stack:
+    """Modules of one shape, a row each: their numbers, their optimizer state, how often they were updated."""
+
+    inputs: int
+    outputs: int
+    values_rmk: Tensor
+    state_rmk: dict[str, Tensor]
+    updates_rm: Tensor  # int64
+
+    @classmethod
+    def of(cls, values_rmk: Tensor, inputs: int, outputs: int, state_names: Sequence[str]) -> "Stack":
+        """Return a stack of these numbers with untouched optimizer state."""
+        state = {name: torch.zeros_like(values_rmk) for name in state_names}
+        updates = torch.zeros(values_rmk.shape[:2], dtype=torch.int64, device=values_rmk.device)
+        return cls(inputs, outputs, values_rmk, state, updates)
+
+    @property
+    def weight_rmio(self) -> Tensor:
+        """The weights as a view ``(replicas, modules, inputs, outputs)``."""
+        return self.values_rmk[..., : self.inputs * self.outputs].unflatten(-1, (self.inputs, self.outputs))
+
+    @property
+    def bias_rmo(self) -> Tensor:
+        """The biases as a view ``(replicas, modules, outputs)``."""
+        return self.values_rmk[..., self.inputs * self.outputs :]
+
+    def copy_rows(self, replica: int, sources: Sequence[int], targets: Sequence[int]) -> None:
+        """Overwrite rows, state included, with copies of others."""
+        for tensor in (self.values_rmk, *self.state_rmk.values(), self.updates_rm):
+            tensor[replica, list(targets)] = tensor[replica, list(sources)]
+
+    def still(self, replica: int, rows: Tensor) -> None:
+        """Forget the optimizer state of rows, ``(modules,)`` bool."""
+        for tensor in (*self.state_rmk.values(), self.updates_rm):
+            tensor[replica, rows] = 0
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return everything stored, by name."""
+        return {"values": self.values_rmk, "updates": self.updates_rm, **self.state_rmk}
+
+
+def glorot_rows(
+    generators: Sequence[torch.Generator], rows: int, inputs: int, outputs: int, device: str
+) -> Tensor:
+    """Draw Glorot-uniform weights and zero biases: ``(replicas, rows, inputs * outputs + outputs)``.
+
+    Every replica draws from its own generator on the CPU, so its numbers depend neither on the others nor on
+    the device.
+    """
+    values = torch.zeros(len(generators), rows, inputs * outputs + outputs)
+    bound = (6 / (inputs + outputs)) ** 0.5
+    for replica, generator in zip(values, generators, strict=True):
+        replica[:, : inputs * outputs].uniform_(-bound, bound, generator=generator)
+    return values.to(device)
+
+
+class PathNet:
+    """The modules, heads, training counters and optimizer state of some replicas of one network.
+
+    Args:
+        layers: Layers of modules (L).
+        modules: Modules a layer (M).
+        active: Most modules a path activates in a layer (N).
+        inputs: Numbers in an observation.
+        units: ReLU units a module.
+        generators: One a replica, the source of its initial weights.
+        state_names: Optimizer state to keep for every module; see :class:`pathnet_rl.optimizer.Optimizer`.
+        device: Torch device of every tensor.
+    """
+
+    def __init__(
+        self,
+        *,
+        layers: int,
+        modules: int,
+        active: int,
+        inputs: int,
+        units: int,
+        generators: Sequence[torch.Generator],
+        state_names: Sequence[str],
+        device: str = "cpu",
+    ) -> None:
+        self.layers, self.modules, self.active = layers, modules, active
+        self.inputs, self.units, self.replicas = inputs, units, len(generators)
+        self.state_names, self.device = tuple(state_names), device
+        widths = [inputs] + [units] * (layers - 1)
+        self.initial_rmk = [glorot_rows(generators, modules, width, units, device) for width in widths]
+        self.stacks = [
+            Stack.of(initial.clone(), width, units, state_names)
+            for initial, width in zip(self.initial_rmk, widths, strict=True)
+        ]
+        self.heads: dict[str, Stack] = {}
+        self.frozen_rlm: NDArray[np.bool_] = np.zeros((self.replicas, layers, modules), dtype=bool)
+        self.trained_rlm: NDArray[np.int64] = np.zeros((self.replicas, layers, modules), dtype=np.int64)
+        """Training counters: evaluations in which a module was trained while open."""
+
+    def add_heads(
+        self, task: str, copies: int, outputs: int, generators: Sequence[torch.Generator]
+    ) -> None:
+        """Give a task new heads, ``copies`` a replica (one for each member of a population)."""
+        values = glorot_rows(generators, copies, self.units, outputs, self.device)
+        self.heads[task] = Stack.of(values, self.units, outputs, self.state_names)
+
+    def keep_head(self, task: str, copy: int) -> None:
+        """Drop all of a task's heads but one: what remains when its search is over."""
+        heads = self.heads[task]
+        state = {name: tensor[:, [copy]].clone() for name, tensor in heads.state_rmk.items()}
+        values, updates = heads.values_rmk[:, [copy]].clone(), heads.updates_rm[:, [copy]].clone()
+        self.heads[task] = Stack(heads.inputs, heads.outputs, values, state, updates)
+
+    def freeze(self, path: Path, *, replica: int = 0) -> list[list[int]]:
+        """Freeze a path's modules for good; their optimizer state is dropped, so none is left that could move.
+
+        Returns:
+            The modules newly frozen, by layer.
+        """
+        newly: list[list[int]] = []
+        for layer, genes in enumerate(path):
+            rows = genes[genes != EMPTY]
+            newly.append(sorted(int(row) for row in rows if not self.frozen_rlm[replica, layer, row]))
+            self.frozen_rlm[replica, layer, rows] = True
+            self.stacks[layer].still(replica, torch.from_numpy(self.frozen_rlm[replica, layer]))
+        return newly
+
+    def reinitialise(self, *, replica: int = 0) -> None:
+        """Return every open module to its initial weights, untrained."""
+        for layer, (stack, initial_rmk) in enumerate(zip(self.stacks, self.initial_rmk, strict=True)):
+            open_rows = torch.from_numpy(~self.frozen_rlm[replica, layer])
+            stack.values_rmk[replica, open_rows] = initial_rmk[replica, open_rows]
+            stack.still(replica, open_rows)
+        self.trained_rlm[replica][~self.frozen_rlm[replica]] = 0
+
+    def clone_module(self, layer: int, source: int, target: int, *, replica: int = 0) -> None:
+        """Let an open module start as a copy of another; goes beyond the paper, which resets instead.
+
+        Raises:
+            ValueError: If the target is frozen.
+        """
+        if self.frozen_rlm[replica, layer, target]:
+            raise ValueError(f"module {target} of layer {layer} is frozen and cannot be overwritten")
+        self.stacks[layer].copy_rows(replica, [source], [target])
+        self.stacks[layer].still(replica, torch.arange(self.modules) == target)
+
+    def frozen_in(self, path: Path, *, replica: int = 0) -> int:
+        """Count the frozen modules on a path."""
+        return sum(
+            int(self.frozen_rlm[replica, layer, genes[genes != EMPTY]].sum()) for layer, genes in enumerate(path)
+        )
+
+    def parameter_counts(self) -> dict[str, int]:
+        """Return how many numbers the modules and the heads of one replica hold."""
+        return {
+            "modules": sum(stack.values_rmk[0].numel() for stack in self.stacks),
+            "heads": sum(stack.values_rmk[0].numel() for stack in self.heads.values()),
+        }
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return every tensor by name; :meth:`load_state_dict` takes it back."""
+        tensors = {
+            "frozen": torch.from_numpy(self.frozen_rlm.copy()),
+            "trained": torch.from_numpy(self.trained_rlm.copy()),
+        }
+        for layer, (stack, initial_rmk) in enumerate(zip(self.stacks, self.initial_rmk, strict=True)):
+            tensors[f"layer.{layer}.initial"] = initial_rmk
+            tensors.update({f"layer.{layer}.{name}": value for name, value in stack.tensors().items()})
+        for task, heads in self.heads.items():
+            tensors.update({f"head.{task}.{name}": value for name, value in heads.tensors().items()})
+        return tensors
+
+    def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
+        """Take the tensors of :meth:`state_dict`; the shapes must be this network's."""
+        self.frozen_rlm = tensors["frozen"].numpy().copy()
+        self.trained_rlm = tensors["trained"].numpy().copy()
+        for layer, stack in enumerate(self.stacks):
+            self.initial_rmk[layer] = tensors[f"layer.{layer}.initial"].to(self.device)
+            self.stacks[layer] = self._stack(tensors, f"layer.{layer}", stack.inputs, stack.outputs)
+        heads = [name.removeprefix("head.").removesuffix(".values") for name in tensors if _is_head(name)]
+        for task in heads:
+            outputs = tensors[f"head.{task}.values"].shape[2] // (self.units + 1)
+            self.heads[task] = self._stack(tensors, f"head.{task}", self.units, outputs)
+
+    def _stack(self, tensors: dict[str, Tensor], name: str, inputs: int, outputs: int) -> Stack:
+        state = {key: tensors[f"{name}.{key}"].to(self.device) for key in self.state_names}
+        values, updates = tensors[f"{name}.values"].to(self.device), tensors[f"{name}.updates"].to(self.device)
+        return Stack(inputs, outputs, values, state, updates)
+
+
+def _is_head(name: str) -> bool:
+    return name.startswith("head.") and name.endswith(".values")

@@ -1,0 +1,73 @@
+"""Optimizers over stacked modules: state has a row a module, so that what is frozen has none that moves."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Optimizer(Protocol):
+    """A rule that moves rows of parameters in place."""
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """Names of the state tensors it keeps, each of the parameters' shape."""
+        ...
+
+    def step(
+        self,
+        values: list[Tensor],
+        gradients: list[Tensor],
+        state: dict[str, list[Tensor]],
+        updates: list[Tensor],
+    ) -> None:
+        """Move every row once.
+
+        Args:
+            values: Parameters, a tensor ``(replicas, rows, numbers)`` a layer; changed in place.
+            gradients: Of the same shapes; rows that must not move are zero.
+            state: A list of the same shapes for each of ``state_names``; changed in place.
+            updates: Updates each row has seen, this one included, ``(replicas, rows, 1)``; 1 or more.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma & Ba 2015, arXiv:1412.6980) with a bias correction of its own for every module.
+
+    A row whose gradient and state are zero is left as it is, to the bit.
+    """
+
+    learning_rate: float
+    mean_decay: float = 0.9
+    square_decay: float = 0.999
+    epsilon: float = 1e-8
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """The running means of the gradient and of its square."""
+        return ("mean", "square")
+
+    @torch.no_grad()
+    def step(
+        self,
+        values: list[Tensor],
+        gradients: list[Tensor],
+        state: dict[str, list[Tensor]],
+        updates: list[Tensor],
+    ) -> None:
+        """Move every row once; see :class:`Optimizer`."""
+        mean, square = state["mean"], state["square"]
+        torch._foreach_lerp_(mean, gradients, 1 - self.mean_decay)
+        torch._foreach_mul_(square, self.square_decay)
+        torch._foreach_addcmul_(square, gradients, gradients, 1 - self.square_decay)
+        # lr * (mean / c1) / (sqrt(square / c2) + eps), with c1, c2 the bias corrections of each row
+        denominators = torch._foreach_sqrt(square)
+        torch._foreach_div_(
+            denominators, [torch.sqrt(1 - self.square_decay**count) for count in updates]
+        )
+        torch._foreach_add_(denominators, self.epsilon)
+        rates = [-self.learning_rate / (1 - self.mean_decay**count) for count in updates]
+        torch._foreach_add_(values, torch._foreach_mul(torch._foreach_div(mean, denominators), rates))
