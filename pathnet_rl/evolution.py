@@ -72,7 +72,10 @@ class Evolution:
         raise NotImplementedError
 
     def tell(
-        self, members: NDArray[np.int64], fitness: NDArray[np.float64], judged: NDArray[np.bool_] | None = None
+        self,
+        members: NDArray[np.int64],
+        fitness: NDArray[np.float64],
+        judged: NDArray[np.bool_] | None = None,
     ) -> Replacement | None:
         """Take the fitness of the members asked for, and let the strategy act on it.
 
@@ -117,7 +120,10 @@ class BinaryTournament(Evolution):
         return self.rng.choice(len(self.population), size=2, replace=False)
 
     def tell(
-        self, members: NDArray[np.int64], fitness: NDArray[np.float64], judged: NDArray[np.bool_] | None = None
+        self,
+        members: NDArray[np.int64],
+        fitness: NDArray[np.float64],
+        judged: NDArray[np.bool_] | None = None,
     ) -> Replacement | None:
         """Let two of the members compete; nothing happens when neither has a finite fitness."""
         drawable = self._record(members, fitness, judged)
@@ -139,7 +145,10 @@ class Alone(Evolution):
         return np.arange(1)
 
     def tell(
-        self, members: NDArray[np.int64], fitness: NDArray[np.float64], judged: NDArray[np.bool_] | None = None
+        self,
+        members: NDArray[np.int64],
+        fitness: NDArray[np.float64],
+        judged: NDArray[np.bool_] | None = None,
     ) -> Replacement | None:
         """Store the fitness; there is nobody to replace."""
         self._record(members, fitness, judged)

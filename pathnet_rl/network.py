@@ -113,9 +113,7 @@ class PathNet:
         self.trained_rlm: NDArray[np.int64] = np.zeros((self.replicas, layers, modules), dtype=np.int64)
         """Training counters: evaluations in which a module was trained while open."""
 
-    def add_heads(
-        self, task: str, copies: int, outputs: int, generators: Sequence[torch.Generator]
-    ) -> None:
+    def add_heads(self, task: str, copies: int, outputs: int, generators: Sequence[torch.Generator]) -> None:
         """Give a task new heads, ``copies`` a replica (one for each member of a population)."""
         values = glorot_rows(generators, copies, self.units, outputs, self.device)
         self.heads[task] = Stack.of(values, self.units, outputs, self.state_names)
@@ -163,7 +161,8 @@ class PathNet:
     def frozen_in(self, path: Path, *, replica: int = 0) -> int:
         """Count the frozen modules on a path."""
         return sum(
-            int(self.frozen_rlm[replica, layer, genes[genes != EMPTY]].sum()) for layer, genes in enumerate(path)
+            int(self.frozen_rlm[replica, layer, genes[genes != EMPTY]].sum())
+            for layer, genes in enumerate(path)
         )
 
     def parameter_counts(self) -> dict[str, int]:
@@ -200,7 +199,10 @@ class PathNet:
 
     def _stack(self, tensors: dict[str, Tensor], name: str, inputs: int, outputs: int) -> Stack:
         state = {key: tensors[f"{name}.{key}"].to(self.device) for key in self.state_names}
-        values, updates = tensors[f"{name}.values"].to(self.device), tensors[f"{name}.updates"].to(self.device)
+        values, updates = (
+            tensors[f"{name}.values"].to(self.device),
+            tensors[f"{name}.updates"].to(self.device),
+        )
         return Stack(inputs, outputs, values, state, updates)
 
 

@@ -63,11 +63,15 @@ class Adam:
         torch._foreach_lerp_(mean, gradients, 1 - self.mean_decay)
         torch._foreach_mul_(square, self.square_decay)
         torch._foreach_addcmul_(square, gradients, gradients, 1 - self.square_decay)
-        # lr * (mean / c1) / (sqrt(square / c2) + eps), with c1, c2 the bias corrections of each row
-        denominators = torch._foreach_sqrt(square)
-        torch._foreach_div_(
-            denominators, [torch.sqrt(1 - self.square_decay**count) for count in updates]
-        )
-        torch._foreach_add_(denominators, self.epsilon)
-        rates = [-self.learning_rate / (1 - self.mean_decay**count) for count in updates]
-        torch._foreach_add_(values, torch._foreach_mul(torch._foreach_div(mean, denominators), rates))
+        # lr * (mean / c1) / (sqrt(square / c2) + eps), with c1, c2 the bias corrections of each row. They are
+        # computed in float64: 1 - 0.999 loses five digits in float32.
+        counts = [count.double() for count in updates]
+        roots = [(1 - self.square_decay**count).sqrt().to(values[0].dtype) for count in counts]
+        rates = [(-self.learning_rate / (1 - self.mean_decay**count)).to(values[0].dtype) for count in counts]
+        steps = torch._foreach_sqrt(square)
+        torch._foreach_div_(steps, roots)
+        torch._foreach_add_(steps, self.epsilon)
+        torch._foreach_reciprocal_(steps)
+        torch._foreach_mul_(steps, mean)
+        torch._foreach_mul_(steps, rates)
+        torch._foreach_add_(values, steps)

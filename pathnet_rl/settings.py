@@ -41,14 +41,14 @@ class SearchSettings(Settings):
     """A member's fitness is the mean return of this many of its latest episodes."""
     grace_generations: int = Field(default=3, ge=0, le=100_000)
     """Generations a new member learns before a tournament may draw it, so that slow starters show their slope."""
-    search_env_steps: int = Field(default=40_000, ge=1, le=1_000_000_000)
+    search_env_steps: int = Field(default=25_600, ge=1, le=1_000_000_000)
     """Environment steps of searching before the best member learns on alone."""
     stall_env_steps: int = Field(default=100_000, ge=1, le=1_000_000_000)
     """A consolidated path that gains nothing for so many environment steps sends the sub-task back to searching."""
     warm_start: Literal["clone", "reset"] = "clone"
     """`clone`: members start from earlier winners, some genes replaced by open copies of the frozen modules;
     `reset`: every member is a random path over frozen and initial modules, as in the paper."""
-    warm_share: Probability = 0.75
+    warm_share: Probability = 0.5
     """Share of the population that starts warm; the rest starts from random paths."""
     clone_probability: Probability = 0.7
     """Probability that a gene of a warm member becomes an open copy of its frozen module."""
@@ -61,7 +61,7 @@ class AdvanceSettings(Settings):
     """What is measured greedily on held-out episodes."""
     threshold: float = 0.9
     """Mastered at this value or above; a rate for `success_rate`, the environment's unscaled return otherwise."""
-    verify_episodes: int = Field(default=50, ge=1, le=100_000)
+    verify_episodes: int = Field(default=100, ge=1, le=100_000)
     """Greedy held-out episodes of one verification."""
     window_episodes: int = Field(default=40, ge=1, le=100_000)
     """Latest training episodes whose mean of the measure decides whether a verification is worth its time."""

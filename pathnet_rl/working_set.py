@@ -40,7 +40,9 @@ class WorkingSet:
         self.net, self.task, self.optimizer = net, task, optimizer
         self.paths_rpln = paths_rpln
         self.replicas, self.paths = paths_rpln.shape[:2]
-        rows, slots = zip(*(_rows_and_slots(paths_rpln[:, :, layer]) for layer in range(net.layers)), strict=True)
+        rows, slots = zip(
+            *(_rows_and_slots(paths_rpln[:, :, layer]) for layer in range(net.layers)), strict=True
+        )
         self._rows_ru: list[NDArray[np.int64]] = [*rows, heads_rp]
         self._slots_gn = [torch.from_numpy(slot).to(net.device) for slot in slots]
         self._stacks = [*net.stacks, net.heads[task]]

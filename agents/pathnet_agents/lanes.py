@@ -51,7 +51,13 @@ class Lanes:
     """
 
     def __init__(
-        self, env: str, env_kwargs: dict[str, Any], lanes: int, seed: int, index: int, level: float | None = None
+        self,
+        env: str,
+        env_kwargs: dict[str, Any],
+        lanes: int,
+        seed: int,
+        index: int,
+        level: float | None = None,
     ) -> None:
         self.envs = gymnasium.make_vec(
             env,

@@ -2,8 +2,8 @@
 
 from collections import deque
 
-STEP = 0.1
-WINDOW_EPISODES = 40  # measured on LunarLander: shorter windows rise on luck, longer ones waste episodes
+STEP = 0.2
+WINDOW_EPISODES = 20
 RAISE_FROM = 0.8
 LOWER_BELOW = 0.2
 

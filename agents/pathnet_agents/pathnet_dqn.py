@@ -54,7 +54,13 @@ class PathNetDQN:
     """
 
     def __init__(
-        self, dqn: PathNetDQNSettings, network: NetworkSettings, search: SearchSettings, *, seed: int, device: str
+        self,
+        dqn: PathNetDQNSettings,
+        network: NetworkSettings,
+        search: SearchSettings,
+        *,
+        seed: int,
+        device: str,
     ) -> None:
         self.dqn, self.network, self.search = dqn, network, search
         self.seed, self.device = seed, device
@@ -73,7 +79,9 @@ class PathNetDQN:
             ValueError: If a sub-task of this name has been learned already.
         """
         if settings.name in self.learned:
-            raise ValueError(f"sub-task {settings.name!r} has been learned already; give the new one another name")
+            raise ValueError(
+                f"sub-task {settings.name!r} has been learned already; give the new one another name"
+            )
         index = len(self.learned)
         net = self._network_for(settings)
         generators = [torch_generator(self.seed, index, "heads")]
@@ -127,11 +135,13 @@ class PathNetDQN:
     def _finish(self, lesson: Lesson) -> SubTaskRecord:
         """Freeze what the lesson found, reset the rest, and measure what was frozen."""
         net, settings, index = lesson.net, lesson.sub_task.settings, lesson.sub_task.index
-        reused = self.reuse(lesson.path)
+        # Slots in the order that a saved path has, so that a loaded agent goes on as this one would.
+        path = from_lists(to_lists(lesson.path), self.network.active)
+        reused = self.reuse(path)
         net.keep_head(settings.name, lesson.member)
-        newly_frozen = net.freeze(lesson.path)
+        newly_frozen = net.freeze(path)
         net.reinitialise()
-        self.learned[settings.name] = Learned(settings, index, lesson.path, 0, True, newly_frozen)
+        self.learned[settings.name] = Learned(settings, index, path, 0, True, newly_frozen)
         self.total_env_steps += lesson.sub_task.env_steps
         self._lesson = None
         return SubTaskRecord(
@@ -143,7 +153,7 @@ class PathNetDQN:
             env_steps=lesson.sub_task.env_steps,
             total_env_steps=self.total_env_steps,
             generations=lesson.search.next_index,
-            path=to_lists(lesson.path),
+            path=to_lists(path),
             reused=reused,
             newly_frozen=newly_frozen,
             free_modules=[int(count) for count in (~net.frozen_rlm[0]).sum(axis=1)],

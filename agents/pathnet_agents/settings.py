@@ -40,7 +40,9 @@ class PathNetDQNSettings(Settings):
     epsilon_decay_env_steps: int = Field(default=30_000, ge=1, le=1_000_000_000)
     """Environment steps of the linear decay."""
 
-    def build(self, network: NetworkSettings, search: SearchSettings, *, seed: int, device: str) -> "PathNetDQN":
+    def build(
+        self, network: NetworkSettings, search: SearchSettings, *, seed: int, device: str
+    ) -> "PathNetDQN":
         """Make the agent; torch is imported here and not before."""
         from pathnet_agents.pathnet_dqn import PathNetDQN  # noqa: PLC0415 - torch only when an agent is needed
 

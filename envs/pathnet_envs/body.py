@@ -1,0 +1,173 @@
+"""Everything that touches LunarLander's Box2D bodies, so that another physics engine means changing one file.
+
+Lengths in metres, time in seconds, angles in radians unless a name or a docstring says observation units.
+"""
+
+import math
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pathnet_envs.body_state import BodyState
+
+with warnings.catch_warnings():
+    # Box2D's extension warns while it loads, and takes the interpreter down where warnings are errors.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from gymnasium.envs.box2d.lunar_lander import (
+        FPS,
+        LANDER_POLY,
+        LEG_AWAY,
+        LEG_DOWN,
+        LEG_H,
+        LEG_W,
+        SCALE,
+        VIEWPORT_H,
+        VIEWPORT_W,
+        LunarLander,
+    )
+
+NO_OP = 0
+TICK_S = 1.0 / FPS
+X_M = VIEWPORT_W / SCALE / 2
+"""Metres in a unit of observed x; 10."""
+Y_M = VIEWPORT_H / SCALE / 2
+"""Metres in a unit of observed y; 6.667."""
+VX_M_S = FPS / X_M
+"""Metres a second in a unit of observed vx; 5."""
+VY_M_S = FPS / Y_M
+"""Metres a second in a unit of observed vy; 7.5."""
+SPIN_RAD_S = FPS / 20.0
+"""Radians a second in a unit of observed angular velocity; 2.5."""
+
+LEG_LIMIT_RAD = 0.4 - 0.0001
+"""Where the joint's limit of 0.4 holds a leg in free flight, outward from the lander.
+
+A hair beyond, since a leg that rounding left short of the limit is pulled by its motor and turns the lander.
+"""
+LEG_TILT_RAD = 0.05
+"""The angle at which LunarLander creates its legs; the joint's reference."""
+HIGHEST_CONTACT_Y = 0.6
+"""Observed y above which no terrain reaches the lander: peaks end at 0.40, its hull spans less than 0.2."""
+CLEARANCE_M = 0.05
+"""Air kept under a placed lander, so that no start touches the ground."""
+
+Point = tuple[float, float]
+
+
+def place(lander: LunarLander, start: BodyState) -> NDArray[np.float32]:
+    """Put the lander and its legs into a state of motion, as one rigid body in free flight.
+
+    The state is set one tick of free fall earlier and a no-op step leads into it, because only a step yields
+    an observation. That step's reward, which pays for the jump from LunarLander's own start, is dropped. The
+    start is raised where it would touch the terrain.
+
+    Args:
+        lander: A LunarLander that has just been reset.
+        start: The motion that the first observation shall show.
+
+    Returns:
+    X
+    """
+    x_m = (start.x + 1.0) * X_M
+    y_m = start.y * Y_M + _resting_height_m(lander)
+    if start.y < HIGHEST_CONTACT_Y:
+        y_m = max(y_m, _lowest_free_height_m(lander, x_m, start.angle))
+    vx, vy, spin = start.vx * VX_M_S, start.vy * VY_M_S, start.spin * SPIN_RAD_S
+    angle = start.angle - spin * TICK_S
+    # Box2D's velocity is that of the centre of mass, its position that of the hull's origin.
+    centre, centre_before = _mass_centre(lander, start.angle), _mass_centre(lander, angle)
+    position = (
+        x_m + centre[0] - vx * TICK_S - centre_before[0],
+        y_m + centre[1] - vy * TICK_S - centre_before[1],
+    )
+    _set_motion(lander, position, (vx, vy - lander.gravity * TICK_S), angle, spin)
+    return lander.step(NO_OP)[0]
+
+
+def is_asleep(lander: LunarLander) -> bool:
+    """Whether the lander has come to rest, which LunarLander pays for anywhere, and no observation shows."""
+    return not _body(lander).awake
+
+
+def is_ready(lander: LunarLander) -> bool:
+    """Whether the lander exists, which it does from the first reset on."""
+    return lander.lander is not None
+
+
+def _body(lander: LunarLander) -> Any:
+    """Return the hull's Box2D body; Box2D has no types."""
+    return lander.lander
+
+
+def _set_motion(lander: LunarLander, position: Point, velocity: Point, angle: float, spin: float) -> None:
+    """Give all three bodies the motion of one rigid body, or their joints would tear at them."""
+    _move(_body(lander), position, velocity, angle, spin)
+    centre = _mass_centre(lander, angle)
+    for side, leg in zip((-1, 1), lander.legs, strict=True):
+        (dx, dy), leg_angle = _leg_offset(side, angle)
+        # velocity of a point of a rigid body: v + spin x (its place relative to the centre of mass)
+        leg_velocity = (velocity[0] - spin * (dy - centre[1]), velocity[1] + spin * (dx - centre[0]))
+        _move(leg, (position[0] + dx, position[1] + dy), leg_velocity, leg_angle, spin)
+
+
+def _move(body: Any, position: Point, velocity: Point, angle: float, spin: float) -> None:
+    body.transform = (position, angle)
+    body.linearVelocity = velocity
+    body.angularVelocity = spin
+    body.awake = True
+
+
+def _mass_centre(lander: LunarLander, angle: float) -> Point:
+    """Return the hull's centre of mass relative to its origin, at this tilt."""
+    return _rotate(tuple(_body(lander).localCenter), angle)
+
+
+def _leg_offset(side: int, lander_angle: float) -> tuple[Point, float]:
+    """Return a leg's centre relative to the lander's, and its angle; side -1 is the first leg."""
+    angle = lander_angle - side * LEG_LIMIT_RAD + side * LEG_TILT_RAD
+    dx, dy = _rotate((side * LEG_AWAY / SCALE, LEG_DOWN / SCALE), angle)
+    return (-dx, -dy), angle
+
+
+def _rotate(point: Point, angle: float) -> Point:
+    cosine, sine = math.cos(angle), math.sin(angle)
+    return point[0] * cosine - point[1] * sine, point[0] * sine + point[1] * cosine
+
+
+def _resting_height_m(lander: LunarLander) -> float:
+    """Height of the lander's centre at which LunarLander observes y = 0."""
+    return lander.helipad_y + LEG_DOWN / SCALE
+
+
+def _lowest_free_height_m(lander: LunarLander, x_m: float, angle: float) -> float:
+    """Height of the lander's centre that keeps its outline clear of the highest terrain under it."""
+    outline = list(_outline(angle))
+    left_m = x_m + min(x for x, _ in outline)
+    right_m = x_m + max(x for x, _ in outline)
+    return _highest_terrain_m(lander, left_m, right_m) - min(y for _, y in outline) + CLEARANCE_M
+
+
+def _outline(angle: float) -> Iterator[Point]:
+    """Yield the corners of the hull and of both legs, relative to the lander's centre."""
+    for x, y in LANDER_POLY:
+        yield _rotate((x / SCALE, y / SCALE), angle)
+    for side in (-1, 1):
+        (dx, dy), leg_angle = _leg_offset(side, angle)
+        for corner in ((LEG_W, LEG_H), (LEG_W, -LEG_H), (-LEG_W, LEG_H), (-LEG_W, -LEG_H)):
+            x, y = _rotate((corner[0] / SCALE, corner[1] / SCALE), leg_angle)
+            yield dx + x, dy + y
+
+
+def _highest_terrain_m(lander: LunarLander, left_m: float, right_m: float) -> float:
+    """Highest point of the ground between two horizontal positions; it is a line of straight pieces."""
+    highest = 0.0
+    for (x1, y1), (x2, y2), *_ in lander.sky_polys:
+        if x2 < left_m or x1 > right_m:
+            continue
+        slope = (y2 - y1) / (x2 - x1)
+        ends = (max(x1, left_m), min(x2, right_m))
+        highest = max(highest, *(y1 + slope * (x - x1) for x in ends))
+    return highest

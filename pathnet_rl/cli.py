@@ -1,0 +1,153 @@
+"""The command line: ``pathnet-rl train | evaluate | envs``. Torch is imported by the command that needs it."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from pathnet_rl.listener import Listener
+    from pathnet_rl.run import Run
+
+INTERRUPTED = 130  # what shells report after SIGINT
+REFUSED = 2  # bad input: nothing was written
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+app = typer.Typer(
+    name="pathnet-rl",
+    help="Train PathNet agents on curricula of sub-tasks, and see what they reuse.",
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings=CONTEXT,
+    pretty_exceptions_enable=False,
+)
+
+
+class Device(StrEnum):
+    """Where to train."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+DeviceOption = Annotated[Device, typer.Option(help="auto uses a CUDA device where there is one.")]
+SeedOption = Annotated[
+    int | None, typer.Option(min=0, max=2**63 - 1, help="Instead of the curriculum's seed.")
+]
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def refuse(message: object) -> NoReturn:
+    """Say what is wrong and leave with exit status 2."""
+    typer.echo(f"{message}", err=True)
+    raise typer.Exit(REFUSED)
+
+
+@app.command()
+def train(
+    curriculum: Annotated[str, typer.Argument(help="A YAML file, or the name of a shipped curriculum.")],
+    seed: SeedOption = None,
+    device: DeviceOption = Device.auto,
+    out: Annotated[Path | None, typer.Option(help="Run directory; default runs/NAME-seedN.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="If it exists, take the next free name.")] = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key: tasks.0.budget_env_steps=50000"),
+    ] = None,
+) -> None:
+    """Train a curriculum, sub-task after sub-task."""
+    from pathnet_rl.curriculum import CurriculumError, load_curriculum
+
+    overrides = list(set_ or []) + ([f"seed={seed}"] if seed is not None else [])
+    try:
+        loaded = load_curriculum(curriculum, overrides)
+    except CurriculumError as error:
+        refuse(error)
+    from pathnet_rl.run import Run, RunError
+    from pathnet_rl.training import DeviceError, choose_device
+
+    directory = out or Path("runs") / f"{loaded.name}-seed{loaded.seed}"
+    try:
+        chosen = choose_device(device)
+        run = Run.create(directory, loaded, device=chosen, fresh=fresh)
+    except (DeviceError, RunError) as error:
+        refuse(error)
+    _train(run, chosen)
+
+
+def _train(run: "Run", device: str) -> None:
+    from rich.console import Console as Screen
+
+    from pathnet_rl.console import summary_table
+    from pathnet_rl.training import train as train_run
+
+    screen = Screen()
+    try:
+        finished = train_run(run, _listeners(run, device), device=device)
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; what was learned so far is in {run.directory}", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    screen.print(summary_table(finished))
+    screen.print(f"run {run.directory}", soft_wrap=True)
+    screen.print(
+        f"next: pathnet-rl evaluate {run.directory}   tensorboard --logdir {run.directory.parent}",
+        soft_wrap=True,
+    )
+
+
+def _listeners(run: "Run", device: str) -> "list[Listener]":
+    from pathnet_rl.console import ConsoleListener
+    from pathnet_rl.run import RecordFile
+    from pathnet_rl.tensorboard import TensorBoardListener
+
+    console = ConsoleListener(seed=run.curriculum.seed, device=device, directory=str(run.directory))
+    return [RecordFile(run.directory), TensorBoardListener(run.directory), console]
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    task: Annotated[str | None, typer.Option(help="One sub-task; default all that were learned.")] = None,
+    episodes: Annotated[int, typer.Option(min=1, max=1_000_000, help="Greedy held-out episodes.")] = 100,
+    seed: SeedOption = None,
+    device: DeviceOption = Device.cpu,
+) -> None:
+    """Replay the path and head of learned sub-tasks, greedily, on held-out seeds."""
+    from rich.console import Console as Screen
+
+    from pathnet_rl.console import evaluation_table
+    from pathnet_rl.curriculum import CurriculumError
+    from pathnet_rl.run import Run, RunError
+    from pathnet_rl.training import DeviceError, choose_device, load_agent
+
+    try:
+        opened = Run.open(run)
+        agent = load_agent(opened, choose_device(device))
+    except (CurriculumError, RunError, DeviceError) as error:
+        refuse(error)
+    if task is not None and task not in agent.learned:
+        refuse(f"--task {task}: {run} has learned {', '.join(agent.learned) or 'no sub-task yet'}")
+    chosen_seed = opened.curriculum.seed if seed is None else seed
+    names = [task] if task else list(agent.learned)
+    rows = [(name, agent.evaluate(name, episodes, chosen_seed)) for name in names]
+    Screen().print(evaluation_table(rows))
+    for name in names:
+        if not agent.learned[name].frozen:
+            typer.echo(f"{name} was interrupted: this is its best path so far, not frozen")
+
+
+@app.command()
+def envs() -> None:
+    """List the LunarLander sub-tasks."""
+    import pathnet_envs
+    from rich.console import Console as Screen
+
+    from pathnet_rl.console import environments_table
+
+    Screen().print(environments_table(pathnet_envs.catalogue()))

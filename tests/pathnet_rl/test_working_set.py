@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+import torch
+from make_networks import ADAM, copies, heads_of, make_network, make_paths, random_inputs
+
+from pathnet_rl.paths import EMPTY
+from pathnet_rl.working_set import WorkingSet
+
+
+def reference_forward(net, path, head, replica, inputs, leaves):
+    """Run one path plainly in float64, module by module; ``leaves`` collects its parameters by place."""
+    hidden = inputs.double()
+    for layer, genes in enumerate(path):
+        total = torch.zeros(len(hidden), net.units, dtype=torch.float64)
+        for module in genes[genes != EMPTY]:
+            weight, bias = leaf(leaves, net.stacks[layer], layer, replica, int(module))
+            total = total + torch.relu(hidden @ weight + bias)
+        hidden = total
+    weight, bias = leaf(leaves, net.heads["a"], "head", replica, head)
+    return hidden @ weight + bias
+
+
+def leaf(leaves, stack, layer, replica, module):
+    if (layer, replica, module) not in leaves:
+        weight = stack.weight_rmio[replica, module].double().clone().requires_grad_()
+        bias = stack.bias_rmo[replica, module].double().clone().requires_grad_()
+        leaves[layer, replica, module] = (weight, bias)
+    return leaves[layer, replica, module]
+
+
+def test_batched_forward_and_backward_equal_a_plain_path_by_path_reference():
+    net = make_network()
+    paths = make_paths(net)
+    inputs = random_inputs(paths, net)
+    working = WorkingSet(net, "a", paths, heads_of(paths), ADAM)
+    outputs = working.forward(inputs)
+    targets = torch.randn_like(outputs)
+    gradients = torch.autograd.grad(((outputs - targets) ** 2).sum(), working.values)
+
+    leaves = {}
+    loss = torch.zeros((), dtype=torch.float64)
+    for replica in range(net.replicas):
+        for member, path in enumerate(paths[replica]):
+            plain = reference_forward(net, path, member, replica, inputs[replica, member], leaves)
+            assert torch.allclose(outputs[replica, member].double(), plain, atol=1e-5)
+            loss = loss + ((plain - targets[replica, member].double()) ** 2).sum()
+    loss.backward()
+
+    for (layer, replica, module), (weight, bias) in leaves.items():
+        index = net.layers if layer == "head" else layer
+        row = (
+            module if layer == "head" else int(np.flatnonzero(working._rows_ru[index][replica] == module)[0])
+        )
+        plain = torch.cat([weight.grad.flatten(), bias.grad])
+        assert torch.allclose(gradients[index][replica, row].double(), plain, atol=1e-4, rtol=1e-4)
+
+
+def test_the_empty_slot_neither_adds_nor_learns():
+    net = make_network(replicas=1)
+    paths = np.array([[[[0, EMPTY, EMPTY]] * 3, [[1, 2, EMPTY]] * 3]])
+    working = WorkingSet(net, "a", paths, heads_of(paths), ADAM)
+    for _ in range(3):
+        working.step((working.forward(random_inputs(paths, net)) ** 2).sum())
+    for values, rows in zip(working.values, working._rows_ru[:-1], strict=False):
+        assert (values[0, rows[0] == EMPTY] == 0).all()
+
+
+def train(net, paths, steps=5):
+    working = WorkingSet(net, "a", paths, heads_of(paths), ADAM)
+    for step in range(steps):
+        working.step((working.forward(random_inputs(paths, net, seed=step)) ** 2).sum())
+    working.write_back()
+    working.count_evaluation()
+
+
+def test_training_changes_active_open_modules_and_nothing_else():
+    net = make_network(replicas=1)
+    paths = make_paths(net, seed=1)
+    net.freeze(paths[0, 0])
+    before = copies(net)
+    train(net, paths)
+    after = net.state_dict()
+    for layer in range(net.layers):
+        active = np.isin(np.arange(net.modules), paths[0, :, layer])
+        moved = active & ~net.frozen_rlm[0, layer]
+        assert moved.any()
+        for name in ("values", "mean", "square", "updates"):
+            now, then = after[f"layer.{layer}.{name}"][0], before[f"layer.{layer}.{name}"][0]
+            same = (now == then).reshape(net.modules, -1).all(1).numpy()
+            assert (same == ~moved).all(), (layer, name)
+
+
+def test_training_counters_count_evaluations_of_open_modules_for_each_path():
+    net = make_network(replicas=1)
+    paths = np.array([[[[0, 1, EMPTY]] * 3, [[1, 2, EMPTY]] * 3]])
+    train(net, paths)
+    assert net.trained_rlm[0, 0].tolist() == [1, 2, 1, 0, 0, 0]
+    net.freeze(paths[0, 0])
+    train(net, paths)
+    assert net.trained_rlm[0, 0].tolist() == [1, 2, 2, 0, 0, 0]
+
+
+def test_a_replica_learns_the_same_whatever_stands_beside_it():
+    both = make_network(replicas=2)
+    paths = make_paths(both)
+    alone = make_network(replicas=1)
+    for replica_paths, net in ((paths, both), (paths[:1], alone)):
+        working = WorkingSet(net, "a", replica_paths, heads_of(replica_paths), ADAM)
+        for step in range(5):
+            inputs = random_inputs(paths, net, seed=step)[: net.replicas]
+            working.step((working.forward(inputs) ** 2).sum())
+        working.write_back()
+    for one, two in zip(alone.stacks, both.stacks, strict=True):
+        assert torch.allclose(one.values_rmk[0], two.values_rmk[0], atol=1e-6)
+
+
+def test_numbers_that_are_not_finite_are_found_on_the_paths_that_use_them():
+    net = make_network(replicas=1)
+    paths = np.array([[[[0, EMPTY, EMPTY]] * 3, [[1, 2, EMPTY]] * 3]])
+    net.stacks[1].values_rmk[0, 2, 0] = float("nan")
+    assert WorkingSet(net, "a", paths, heads_of(paths)).finite_rp().tolist() == [[True, False]]
+
+
+def test_without_an_optimizer_it_cannot_train():
+    net = make_network(replicas=1)
+    paths = make_paths(net)
+    working = WorkingSet(net, "a", paths, heads_of(paths))
+    with pytest.raises(ValueError, match="no optimizer"):
+        working.step(working.forward(random_inputs(paths, net)).sum())
