@@ -33,9 +33,7 @@ class Device(StrEnum):
 
 
 DeviceOption = Annotated[Device, typer.Option(help="auto uses a CUDA device where there is one.")]
-SeedOption = Annotated[
-    int | None, typer.Option(min=0, max=2**63 - 1, help="Instead of the curriculum's seed.")
-]
+SeedOption = Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Instead of the curriculum's seed.")]
 
 
 def main() -> None:
@@ -145,9 +143,9 @@ def evaluate(
 @app.command()
 def envs() -> None:
     """List the LunarLander sub-tasks."""
-    import pathnet_envs
     from rich.console import Console as Screen
 
+    import pathnet_envs
     from pathnet_rl.console import environments_table
 
     Screen().print(environments_table(pathnet_envs.catalogue()))

@@ -58,9 +58,7 @@ class Stack:
         return {"values": self.values_rmk, "updates": self.updates_rm, **self.state_rmk}
 
 
-def glorot_rows(
-    generators: Sequence[torch.Generator], rows: int, inputs: int, outputs: int, device: str
-) -> Tensor:
+def glorot_rows(generators: Sequence[torch.Generator], rows: int, inputs: int, outputs: int, device: str) -> Tensor:
     """Draw Glorot-uniform weights and zero biases: ``(replicas, rows, inputs * outputs + outputs)``.
 
     Every replica draws from its own generator on the CPU, so its numbers depend neither on the others nor on
@@ -161,8 +159,7 @@ class PathNet:
     def frozen_in(self, path: Path, *, replica: int = 0) -> int:
         """Count the frozen modules on a path."""
         return sum(
-            int(self.frozen_rlm[replica, layer, genes[genes != EMPTY]].sum())
-            for layer, genes in enumerate(path)
+            int(self.frozen_rlm[replica, layer, genes[genes != EMPTY]].sum()) for layer, genes in enumerate(path)
         )
 
     def parameter_counts(self) -> dict[str, int]:

@@ -59,19 +59,12 @@ class Adam:
         updates: list[Tensor],
     ) -> None:
         """Move every row once; see :class:`Optimizer`."""
-        mean, square = state["mean"], state["square"]
-        torch._foreach_lerp_(mean, gradients, 1 - self.mean_decay)
-        torch._foreach_mul_(square, self.square_decay)
-        torch._foreach_addcmul_(square, gradients, gradients, 1 - self.square_decay)
-        # lr * (mean / c1) / (sqrt(square / c2) + eps), with c1, c2 the bias corrections of each row. They are
-        # computed in float64: 1 - 0.999 loses five digits in float32.
-        counts = [count.double() for count in updates]
-        roots = [(1 - self.square_decay**count).sqrt().to(values[0].dtype) for count in counts]
-        rates = [(-self.learning_rate / (1 - self.mean_decay**count)).to(values[0].dtype) for count in counts]
-        steps = torch._foreach_sqrt(square)
-        torch._foreach_div_(steps, roots)
-        torch._foreach_add_(steps, self.epsilon)
-        torch._foreach_reciprocal_(steps)
-        torch._foreach_mul_(steps, mean)
-        torch._foreach_mul_(steps, rates)
-        torch._foreach_add_(values, steps)
+        layers = zip(values, gradients, state["mean"], state["square"], updates, strict=True)
+        for value, gradient, mean, square, count in layers:
+            mean.lerp_(gradient, 1 - self.mean_decay)
+            square.mul_(self.square_decay).addcmul_(gradient, gradient, value=1 - self.square_decay)
+            # Bias corrections in float64: 1 - 0.999 loses five digits in float32.
+            exact = count.double()
+            rate = (self.learning_rate / (1 - self.mean_decay**exact)).to(value.dtype)
+            root = (1 - self.square_decay**exact).sqrt_().to(value.dtype)
+            value.sub_(rate * mean / (square.sqrt().div_(root).add_(self.epsilon)))

@@ -43,9 +43,7 @@ class Run:
         """
         chosen = _first_free(directory) if fresh else directory
         if chosen.exists():
-            raise RunError(
-                f"{chosen} exists already; give another --out, or --fresh for {_first_free(chosen)}"
-            )
+            raise RunError(f"{chosen} exists already; give another --out, or --fresh for {_first_free(chosen)}")
         try:
             (chosen / PICTURES).mkdir(parents=True)
         except OSError as error:

@@ -40,9 +40,7 @@ class WorkingSet:
         self.net, self.task, self.optimizer = net, task, optimizer
         self.paths_rpln = paths_rpln
         self.replicas, self.paths = paths_rpln.shape[:2]
-        rows, slots = zip(
-            *(_rows_and_slots(paths_rpln[:, :, layer]) for layer in range(net.layers)), strict=True
-        )
+        rows, slots = zip(*(_rows_and_slots(paths_rpln[:, :, layer]) for layer in range(net.layers)), strict=True)
         self._rows_ru: list[NDArray[np.int64]] = [*rows, heads_rp]
         self._slots_gn = [torch.from_numpy(slot).to(net.device) for slot in slots]
         self._stacks = [*net.stacks, net.heads[task]]
@@ -106,8 +104,8 @@ class WorkingSet:
         for index, mask in enumerate(self.masks):
             if mask is not None:
                 gradients[index] *= mask
-        for count in self.updates:
-            count += 1
+        for index in range(len(self.updates)):
+            self.updates[index] += 1
         with torch.no_grad():
             self.optimizer.step(self.values, gradients, self.state, self.updates)
 

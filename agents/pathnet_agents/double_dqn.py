@@ -4,14 +4,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
+from pathnet_agents.replay import Sample
 from pathnet_rl.working_set import WorkingSet
 
 
 def double_dqn_loss(
     working: WorkingSet,
     target_values: list[Tensor],
-    sample: tuple[Tensor, Tensor, Tensor, Tensor, Tensor],
-    discount: float,
+    sample: Sample,
 ) -> Tensor:
     """Return each path's mean Huber loss.
 
@@ -21,16 +21,15 @@ def double_dqn_loss(
     Args:
         working: The paths, one replica.
         target_values: Numbers of the target network, from ``working.copy_values()``.
-        sample: What :meth:`pathnet_agents.replay.Replay.sample` returns.
-        discount: Per environment step.
+        sample: Transitions, a batch a path.
 
     Returns:
         ``(paths,)``.
     """
-    observation, action, reward, next_observation, continues = sample
+    following = sample.next_observation[None]
     with torch.no_grad():
-        next_action = working.forward(next_observation[None]).argmax(-1, keepdim=True)
-        next_value = working.forward(next_observation[None], target_values).gather(-1, next_action)
-        target = reward + discount * continues * next_value[0, :, :, 0]
-    value = working.forward(observation[None])[0].gather(-1, action[..., None])[..., 0]
+        next_action = working.forward(following).argmax(-1, keepdim=True)
+        next_value = working.forward(following, target_values).gather(-1, next_action)
+        target = sample.reward + sample.discount * next_value[0, :, :, 0]
+    value = working.forward(sample.observation[None])[0].gather(-1, sample.action[..., None])[..., 0]
     return huber_loss(value, target, reduction="none").mean(-1)

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import gymnasium
 import numpy as np
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from numpy.typing import NDArray
 
 from pathnet_rl.rng import numpy_generator
@@ -26,13 +26,14 @@ class Episode:
 
 @dataclass(frozen=True)
 class Transitions:
-    """One step of every lane; ``terminated`` excludes time limits, so that those bootstrap."""
+    """One step of every lane; ``ended`` includes time limits, ``terminated`` does not, so that those bootstrap."""
 
     observation: NDArray[np.float32]  # (lanes, inputs)
     action: NDArray[np.int64]  # (lanes,)
     reward: NDArray[np.float32]  # (lanes,)
     next_observation: NDArray[np.float32]  # (lanes, inputs)
     terminated: NDArray[np.bool_]  # (lanes,)
+    ended: NDArray[np.bool_]  # (lanes,)
 
 
 class Lanes:
@@ -59,12 +60,10 @@ class Lanes:
         index: int,
         level: float | None = None,
     ) -> None:
-        self.envs = gymnasium.make_vec(
-            env,
-            num_envs=lanes,
-            vectorization_mode="sync",
-            vector_kwargs={"autoreset_mode": AutoresetMode.DISABLED},
-            **env_kwargs,
+        # Autoreset would draw its own seeds; disabled, a reset names the lanes and the seeds.
+        self.envs = SyncVectorEnv(
+            [lambda: gymnasium.make(env, **env_kwargs) for _ in range(lanes)],
+            autoreset_mode=AutoresetMode.DISABLED,
         )
         self.lanes = lanes
         self._generators = [numpy_generator(seed, index, f"episodes of lane {lane}") for lane in range(lanes)]
@@ -91,7 +90,7 @@ class Lanes:
         self._steps += 1
         ended = terminated | truncated
         episodes = [self._episode(int(lane), info) for lane in np.flatnonzero(ended)]
-        transitions = Transitions(before, actions, reward.astype(np.float32), after, terminated.copy())
+        transitions = Transitions(before, actions, reward.astype(np.float32), after, terminated.copy(), ended)
         self.observation = self._reset(ended) if episodes else after
         return transitions, episodes
 
@@ -130,13 +129,14 @@ class HeldOut:
             self._start(lane, waiting, flying, seeds, batch)
         while flying:
             actions = policy(batch)
-            for lane, (position, total, steps) in list(flying.items()):
+            for lane, (position, before, steps) in list(flying.items()):
                 batch[lane], reward, terminated, truncated, info = self.envs[lane].step(int(actions[lane]))
-                flying[lane] = (position, total + float(reward), steps + 1)
+                total = before + float(reward)
+                flying[lane] = (position, total, steps + 1)
                 if terminated or truncated:
-                    _, total, steps = flying.pop(lane)
+                    del flying[lane]
                     success = bool(info["is_success"]) if "is_success" in info else None
-                    done[position] = Episode(position, total, steps, success)
+                    done[position] = Episode(position, total, steps + 1, success)
                     self._start(lane, waiting, flying, seeds, batch)
         return [done[position] for position in range(len(seeds))]
 

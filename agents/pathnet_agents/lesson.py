@@ -115,18 +115,14 @@ class Lesson:
         if self._best_verified is not None:
             measured, kept, self.path, self.member = self._best_verified
             kept.write_back()
-            self.why += (
-                f"; kept the weights verified best, {self.sub_task.settings.advance.measure} {measured:.4g}"
-            )
+            self.why += f"; kept the weights verified best, {self.sub_task.settings.advance.measure} {measured:.4g}"
         self.sub_task.why.append(self.why)
 
     def _consolidate(self) -> None:
         """Let the best member learn on alone, in all lanes."""
         self.net.heads[self.sub_task.settings.name].copy_rows(0, [self.member], [0])
         self._enter("consolidate", Alone(self.path[None], self.net.modules, self.rng), members=1)
-        self.sub_task.why.append(
-            f"consolidating the best path after {self.sub_task.env_steps} environment steps"
-        )
+        self.sub_task.why.append(f"consolidating the best path after {self.sub_task.env_steps} environment steps")
 
     def _search_again(self) -> None:
         """Search around the path that stalled: itself, mutated copies of it, and random paths."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 
 import gymnasium
-import numpy as np
 from safetensors.torch import load_file, save_file
 
 from pathnet_agents.greedy import GreedyPolicy, summarise
@@ -79,9 +78,7 @@ class PathNetDQN:
             ValueError: If a sub-task of this name has been learned already.
         """
         if settings.name in self.learned:
-            raise ValueError(
-                f"sub-task {settings.name!r} has been learned already; give the new one another name"
-            )
+            raise ValueError(f"sub-task {settings.name!r} has been learned already; give the new one another name")
         index = len(self.learned)
         net = self._network_for(settings)
         generators = [torch_generator(self.seed, index, "heads")]

@@ -25,6 +25,8 @@ class PathNetDQNSettings(Settings):
     """Adam's step size; 1e-3 diverged on some seeds, 2.5e-4 needed about half as many steps again."""
     discount: float = Field(default=0.99, ge=0.0, lt=1.0)
     """Discount per environment step of the return that is learned."""
+    return_steps: int = Field(default=3, ge=1, le=1000)
+    """Rewards summed before the target network's value takes over (n-step returns); 1 is plain DQN."""
     replay_transitions: int = Field(default=100_000, ge=1, le=100_000_000)
     """Capacity of the sub-task's replay, shared by the whole population."""
     learning_starts: int = Field(default=1_000, ge=1, le=100_000_000)
@@ -40,9 +42,7 @@ class PathNetDQNSettings(Settings):
     epsilon_decay_env_steps: int = Field(default=30_000, ge=1, le=1_000_000_000)
     """Environment steps of the linear decay."""
 
-    def build(
-        self, network: NetworkSettings, search: SearchSettings, *, seed: int, device: str
-    ) -> "PathNetDQN":
+    def build(self, network: NetworkSettings, search: SearchSettings, *, seed: int, device: str) -> "PathNetDQN":
         """Make the agent; torch is imported here and not before."""
         from pathnet_agents.pathnet_dqn import PathNetDQN  # noqa: PLC0415 - torch only when an agent is needed
 

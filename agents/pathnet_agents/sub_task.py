@@ -56,7 +56,15 @@ class SubTask:
         self.lanes = Lanes(settings.env, settings.env_kwargs, dqn.lanes, seed, index, first_level)
         self.held_out = HeldOut(settings.env, settings.env_kwargs)
         replay_rng = torch_generator(seed, index, "replay")
-        self.replay = Replay(dqn.replay_transitions, net.inputs, net.device, replay_rng)
+        self.replay = Replay(
+            dqn.replay_transitions,
+            lanes=dqn.lanes,
+            inputs=net.inputs,
+            steps=dqn.return_steps,
+            discount=dqn.discount,
+            device=net.device,
+            generator=replay_rng,
+        )
         self.optimizer = Adam(dqn.learning_rate)
         self.env_steps, self.episodes, self.verifications = 0, 0, 0
         self.why: list[str] = []
@@ -133,7 +141,7 @@ class SubTask:
     def _update(self, working: WorkingSet, target: list[torch.Tensor]) -> torch.Tensor:
         alone = working.paths == 1
         batch = self.dqn.consolidate_batch_transitions if alone else self.dqn.batch_transitions
-        losses = double_dqn_loss(working, target, self.replay.sample(working.paths, batch), self.dqn.discount)
+        losses = double_dqn_loss(working, target, self.replay.sample(working.paths, batch))
         working.step(losses.sum())
         return losses.detach().mean()
 

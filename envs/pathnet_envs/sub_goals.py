@@ -90,9 +90,7 @@ def _upright_cost(state: State) -> float:
 
 def _fall_is_braked(state: State) -> bool:
     _, y, _, vy, angle, spin, left, right = state
-    return (
-        -0.1 < vy < 0.1 and -0.2 < angle < 0.2 and -0.3 < spin < 0.3 and y > 0.05 and not left and not right
-    )
+    return -0.1 < vy < 0.1 and -0.2 < angle < 0.2 and -0.3 < spin < 0.3 and y > 0.05 and not left and not right
 
 
 def _fall_cost(state: State) -> float:

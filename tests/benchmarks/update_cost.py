@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from pathnet_agents.double_dqn import double_dqn_loss
+from pathnet_agents.replay import Sample
 from pathnet_rl.network import PathNet
 from pathnet_rl.optimizer import Adam
 from pathnet_rl.paths import random_paths
@@ -43,8 +44,8 @@ def make_update(paths, batch, modules):
     observation, following = torch.randn(2, paths, batch, 8, generator=generators[0])
     action = torch.randint(4, (paths, batch), generator=generators[0])
     reward = torch.randn(paths, batch, generator=generators[0])
-    sample = (observation, action, reward, following, torch.ones(paths, batch))
-    return lambda: working.step(double_dqn_loss(working, target, sample, 0.99).sum())
+    sample = Sample(observation, action, reward, following, torch.full((paths, batch), 0.99))
+    return lambda: working.step(double_dqn_loss(working, target, sample).sum())
 
 
 def main():

@@ -61,16 +61,12 @@ def measure_round(plain: Any, sub_task: Any, sub_goal: SubGoal, seeds: range) ->
         spent, plain_steps = play(plain, drawn[:steps])
         plain_s += spent
         if plain_steps != steps:
-            raise RuntimeError(
-                f"seed {seed}: {steps} steps and {plain_steps}; the trajectories are not paired"
-            )
+            raise RuntimeError(f"seed {seed}: {steps} steps and {plain_steps}; the trajectories are not paired")
     return plain_s / sub_task_s
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--episodes", type=int, default=30, help="episodes of a round")
     parser.add_argument("--reward", choices=pathnet_envs.REWARDS, default="shaped")

@@ -1,8 +1,8 @@
 import gymnasium
 import numpy as np
-import pathnet_envs  # noqa: F401 - registers the sub-tasks
 import pytest
 
+import pathnet_envs  # noqa: F401 - registers the sub-tasks
 from pathnet_agents.lanes import HeldOut, Lanes
 from pathnet_rl.rng import numpy_generator
 

@@ -1,10 +1,10 @@
 from dataclasses import asdict
 from itertools import groupby
 
-import pathnet_envs  # noqa: F401 - registers the sub-tasks
 import pytest
 import torch
 
+import pathnet_envs  # noqa: F401 - registers the sub-tasks
 from pathnet_agents.settings import PathNetDQNSettings
 from pathnet_rl.records import WALL_CLOCK_FIELDS, GenerationRecord, SubTaskRecord
 from pathnet_rl.settings import AdvanceSettings, NetworkSettings, SearchSettings, SubTaskSettings
@@ -43,8 +43,7 @@ def learn(agent, *tasks):
 
 def comparable(records):
     return [
-        {key: value for key, value in asdict(record).items() if key not in WALL_CLOCK_FIELDS}
-        for record in records
+        {key: value for key, value in asdict(record).items() if key not in WALL_CLOCK_FIELDS} for record in records
     ]
 
 

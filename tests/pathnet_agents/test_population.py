@@ -50,9 +50,7 @@ def test_no_two_warm_members_share_a_copy():
 
 
 @pytest.mark.parametrize(("ancestor_given", "warm_start"), [(False, "clone"), (True, "reset")])
-def test_without_ancestor_or_with_reset_all_paths_are_random_and_nothing_is_copied(
-    ancestor_given, warm_start
-):
+def test_without_ancestor_or_with_reset_all_paths_are_random_and_nothing_is_copied(ancestor_given, warm_start):
     net, ancestor = prepared()
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     search = SEARCH.model_copy(update={"warm_start": warm_start})

@@ -1,39 +1,89 @@
 import numpy as np
+import pytest
 import torch
 
 from pathnet_agents.lanes import Transitions
 from pathnet_agents.replay import Replay
 
-
-def step_of(numbers, terminated=False):
-    column = np.array(numbers, dtype=np.float32)
-    observation = np.stack([column, column], axis=1)
-    ended = np.full(len(column), terminated)
-    return Transitions(observation, column.astype(np.int64), column, observation + 0.5, ended)
+LANES, DISCOUNT = 2, 0.5
 
 
-def test_the_oldest_transitions_are_overwritten_first():
-    replay = Replay(6, 2, "cpu", torch.Generator())
-    for first in (0, 4, 8):
-        replay.add(step_of(range(first, first + 4)), reward_scale=1.0)
+def make_replay(transitions=40, steps=1, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return Replay(
+        transitions, lanes=LANES, inputs=1, steps=steps, discount=DISCOUNT, device="cpu", generator=generator
+    )
+
+
+def step_at(time, terminated=(), truncated=()):
+    """Lane 0 observes its time, lane 1 a hundred more; the reward is the time, the action its last digit."""
+    observation = np.array([[time], [100 + time]], dtype=np.float32)
+    lanes = np.arange(LANES)
+    stop = np.isin(lanes, terminated)
+    action, reward = np.full(LANES, time % 10), np.full(LANES, time, dtype=np.float32)
+    return Transitions(observation, action, reward, observation + 0.5, stop, stop | np.isin(lanes, truncated))
+
+
+def test_the_oldest_steps_are_overwritten_first():
+    replay = make_replay(transitions=6)
+    for time in range(5):
+        replay.add(step_at(time), reward_scale=1.0)
     assert len(replay) == 6
-    assert sorted(replay.action.tolist()) == [6, 7, 8, 9, 10, 11]
+    assert set(replay.sample(1, 500).observation.flatten().tolist()) == {2, 3, 4, 102, 103, 104}
 
 
 def test_a_sample_keeps_the_parts_of_a_transition_together_and_scales_rewards():
-    replay = Replay(8, 2, "cpu", torch.Generator().manual_seed(0))
-    replay.add(step_of(range(4)), reward_scale=10.0)
-    observation, action, reward, next_observation, continues = replay.sample(paths=3, batch=5)
-    assert observation.shape == (3, 5, 2)
-    assert torch.equal(observation[..., 0], action.float())
-    assert torch.equal(reward, 10 * action.float())
-    assert torch.equal(next_observation, observation + 0.5)
-    assert (continues == 1).all()
+    replay = make_replay()
+    for time in range(8):
+        replay.add(step_at(time), reward_scale=10.0)
+    sample = replay.sample(paths=3, batch=50)
+    assert sample.observation.shape == (3, 50, 1)
+    time = sample.observation[..., 0] % 100
+    assert torch.equal(sample.action, time.long() % 10)
+    assert torch.equal(sample.reward, 10 * time)
+    assert torch.equal(sample.next_observation, sample.observation + 0.5)
+    assert (sample.discount == DISCOUNT).all()
 
 
 def test_samples_are_uniform_over_what_is_stored():
-    replay = Replay(100, 2, "cpu", torch.Generator().manual_seed(1))
-    replay.add(step_of(range(10)), reward_scale=1.0)
-    counts = torch.bincount(replay.sample(1, 10_000)[1].flatten(), minlength=10)
+    replay = make_replay(seed=1)
+    for time in range(5):
+        replay.add(step_at(time), reward_scale=1.0)
+    observed = replay.sample(1, 10_000).observation.flatten().long()
+    counts = torch.bincount(observed % 100 + 5 * (observed >= 100), minlength=10)
     assert len(counts) == 10
     assert (counts - 1000).abs().max() < 5 * 1000**0.5
+
+
+def test_several_steps_sum_discounted_rewards_and_stop_at_an_episodes_end():
+    replay = make_replay(transitions=12, steps=3)
+    for time in range(7):  # wraps around: times 1 to 6 are left
+        replay.add(step_at(time, terminated=[0] * (time == 3), truncated=[1] * (time == 3)), reward_scale=1.0)
+    sample = replay.sample(1, 2000)
+    seen = {
+        int(first): (float(reward), float(following), float(discount))
+        for first, reward, following, discount in zip(
+            sample.observation.flatten(),
+            sample.reward.flatten(),
+            sample.next_observation.flatten(),
+            sample.discount.flatten(),
+            strict=True,
+        )
+    }
+    assert seen == {
+        1: (1 + 0.5 * 2 + 0.25 * 3, 3.5, 0.0),
+        2: (2 + 0.5 * 3, 3.5, 0.0),
+        3: (3, 3.5, 0.0),
+        4: (4 + 0.5 * 5 + 0.25 * 6, 6.5, 0.125),
+        101: (1 + 0.5 * 2 + 0.25 * 3, 103.5, 0.125),
+        102: (2 + 0.5 * 3, 103.5, 0.25),
+        103: (3, 103.5, 0.5),
+        104: (4 + 0.5 * 5 + 0.25 * 6, 106.5, 0.125),
+    }
+
+
+def test_too_few_steps_for_a_sample_are_refused():
+    replay = make_replay(steps=3)
+    replay.add(step_at(0), reward_scale=1.0)
+    with pytest.raises(ValueError, match="1 steps are stored, a sample spans 3"):
+        replay.sample(1, 1)

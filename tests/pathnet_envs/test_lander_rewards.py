@@ -105,9 +105,7 @@ def test_native_pays_lunar_landers_reward_and_goes_on_after_success():
     observation, info = env.reset(seed=0)
     successes, paid, terminated = [], 0.0, False
     while not terminated:  # stops the spin, then falls until it crashes
-        observation, reward, terminated, truncated, info = env.step(
-            scripted("kill-spin")(observation.tolist())
-        )
+        observation, reward, terminated, truncated, info = env.step(scripted("kill-spin")(observation.tolist()))
         paid += reward
         assert not truncated and info["native_return"] == paid
         successes.append(info["is_success"])

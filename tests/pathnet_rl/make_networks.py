@@ -22,9 +22,7 @@ def make_network(replicas=2, layers=3, modules=6, active=3, inputs=5, units=4, m
         generators=[torch_generator(7, replica, "modules") for replica in range(replicas)],
         state_names=ADAM.state_names,
     )
-    net.add_heads(
-        "a", members, outputs, [torch_generator(7, replica, "heads") for replica in range(replicas)]
-    )
+    net.add_heads("a", members, outputs, [torch_generator(7, replica, "heads") for replica in range(replicas)])
     return net
 
 

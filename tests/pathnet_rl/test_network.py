@@ -119,9 +119,7 @@ def test_a_saved_network_loads_to_the_bit():
     train(net, make_paths(net))
     net.freeze(make_paths(net)[0, 0])
     other = make_network()
-    other.load_state_dict(
-        load(save({name: tensor.contiguous() for name, tensor in net.state_dict().items()}))
-    )
+    other.load_state_dict(load(save({name: tensor.contiguous() for name, tensor in net.state_dict().items()})))
     again = other.state_dict()
     assert again.keys() == net.state_dict().keys()
     assert all(torch.equal(tensor, again[name]) for name, tensor in net.state_dict().items())

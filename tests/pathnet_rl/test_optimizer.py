@@ -19,9 +19,7 @@ def test_adam_equals_the_reference_for_every_module():
         for row, optimizer, row_gradient in zip(reference, theirs, gradient.flatten(0, 1), strict=True):
             row.grad = row_gradient.clone()
             optimizer.step()
-    assert torch.allclose(
-        values[0].flatten(0, 1), torch.stack([row.detach() for row in reference]), atol=1e-12
-    )
+    assert torch.allclose(values[0].flatten(0, 1), torch.stack([row.detach() for row in reference]), atol=1e-12)
 
 
 @pytest.mark.parametrize("updates_before", [0, 7])

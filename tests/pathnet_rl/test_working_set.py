@@ -48,9 +48,7 @@ def test_batched_forward_and_backward_equal_a_plain_path_by_path_reference():
 
     for (layer, replica, module), (weight, bias) in leaves.items():
         index = net.layers if layer == "head" else layer
-        row = (
-            module if layer == "head" else int(np.flatnonzero(working._rows_ru[index][replica] == module)[0])
-        )
+        row = module if layer == "head" else int(np.flatnonzero(working._rows_ru[index][replica] == module)[0])
         plain = torch.cat([weight.grad.flatten(), bias.grad])
         assert torch.allclose(gradients[index][replica, row].double(), plain, atol=1e-4, rtol=1e-4)
 
