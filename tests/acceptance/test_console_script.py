@@ -1,0 +1,172 @@
+"""The product as a person uses it: through the installed console script, on the real LunarLander."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pathnet_rl.records import WALL_CLOCK_FIELDS
+
+SCRIPT = Path(sys.executable).with_name("pathnet-rl")
+CURRICULA = Path(__file__).parents[2] / "curricula"
+SMALL = ["--set", "tasks.0.budget_env_steps=6400", "--set", "tasks.1.budget_env_steps=3200"]
+SMALL += ["--set", "tasks.2.budget_env_steps=3200", "--device", "cpu"]
+
+
+def run(*arguments, cwd, status=0):
+    """Run the console script and return its standard output, or its standard error where it should fail."""
+    done = subprocess.run([SCRIPT, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=300)
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr if status else done.stdout
+
+
+def records_of(directory):
+    return [json.loads(line) for line in (directory / "records.jsonl").read_text().splitlines()]
+
+
+def comparable(directory):
+    lines = records_of(directory)
+    return [{key: value for key, value in line.items() if key not in WALL_CLOCK_FIELDS} for line in lines]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A small run of the quick curriculum, and what it printed."""
+    home = tmp_path_factory.mktemp("home")
+    printed = run("train", CURRICULA / "lander_quick.yaml", *SMALL, cwd=home)
+    return home, home / "runs" / "lander_quick-seed0", printed
+
+
+def test_a_run_leaves_what_the_readme_says(trained):
+    _, directory, printed = trained
+    names = {path.name.split(".tfevents")[0] for path in directory.iterdir()}
+    assert names == {"config.json", "records.jsonl", "weights.safetensors", "agent.json", "paths", "events.out"}
+    assert sorted(path.name for path in (directory / "paths").iterdir()) == [
+        "brake_fall.png",
+        "hover.png",
+        "kill_spin.png",
+    ]
+    config = json.loads((directory / "config.json").read_text())
+    assert config["device"] == "cpu"
+    assert config["curriculum"]["tasks"][0]["budget_env_steps"] == 6400
+    assert {"torch", "gymnasium", "pathnet-rl", "python"} <= config["versions"].keys()
+    assert not [path for path in directory.rglob("*") if path.suffix in {".pkl", ".pt", ".pth", ".npy", ".npz"}]
+    finished = [line for line in records_of(directory) if line["kind"] == "sub_task"]
+    assert [line["task"] for line in finished] == ["kill_spin", "brake_fall", "hover"]
+    for line in finished:
+        assert line["task"] in printed
+    assert "lander_quick-seed0" in printed
+
+
+def test_the_same_seed_gives_the_same_records_and_another_seed_others(trained):
+    home, directory, _ = trained
+    run("train", CURRICULA / "lander_quick.yaml", *SMALL, "--out", "again", cwd=home)
+    assert comparable(home / "again") == comparable(directory)
+    run("train", CURRICULA / "lander_quick.yaml", *SMALL, "--out", "other", "--seed", 1, cwd=home)
+    assert comparable(home / "other") != comparable(directory)
+
+
+def test_evaluate_gives_the_recorded_figures_again(trained):
+    home, directory, _ = trained
+    printed = run("evaluate", directory, cwd=home)
+    assert printed == run("evaluate", directory, "--device", "cpu", cwd=home)
+    for line in records_of(directory):
+        if line["kind"] == "sub_task":
+            assert line["task"] in printed
+            assert f"{line['evaluation']['mean_return']:.1f}" in printed
+    assert "hover" not in run("evaluate", directory, "--task", "kill_spin", "--episodes", 5, cwd=home)
+
+
+def test_a_run_directory_is_never_written_to_again(trained):
+    home, directory, _ = trained
+    before = {path: path.stat().st_mtime_ns for path in directory.rglob("*")}
+    message = run("train", CURRICULA / "lander_quick.yaml", *SMALL, cwd=home, status=2)
+    assert "lander_quick-seed0 exists already" in message
+    assert "--fresh" in message
+    assert before == {path: path.stat().st_mtime_ns for path in directory.rglob("*")}
+
+
+def test_envs_lists_every_sub_task(tmp_path):
+    import pathnet_envs
+
+    printed = run("envs", cwd=tmp_path).replace("\n", "")
+    assert len(pathnet_envs.catalogue()) == 8
+    for row in pathnet_envs.catalogue():
+        assert row.env_id.removeprefix("PathNet/") in printed
+
+
+def test_a_shipped_curriculum_is_found_by_name(tmp_path):
+    budgets = [f"--set=tasks.{task}.budget_env_steps=16" for task in range(3)]
+    run("train", "lander_quick", *budgets, "--out", "here", cwd=tmp_path)
+    assert len([line for line in records_of(tmp_path / "here") if line["kind"] == "sub_task"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "nowhere.yaml"], "nowhere.yaml"),
+        (["train", "lander_quick", "--set", "network.modules=0"], "--set network.modules=0"),
+        (["train", "lander_quick", "--set", "tasks.0.env=PathNet/LanderHovr-v0"], "PathNet/LanderHover-v0"),
+        (["train", "lander_quick", "--seed", "-1"], "--seed"),
+        (["train", "lander_quick", "--device", "tpu"], "--device"),
+        (["train", "lander_quick", "--out", "/proc/here"], "/proc/here cannot be made"),
+        (["evaluate", "nowhere"], "nowhere is no run"),
+        (["evaluate", "nowhere", "--episodes", "0"], "--episodes"),
+        (["fly"], "fly"),
+    ],
+)
+def test_bad_input_gets_one_message_and_writes_nothing(tmp_path, arguments, message):
+    assert message in run(*arguments, cwd=tmp_path, status=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cuda_is_refused_where_there_is_none(tmp_path):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    message = run("train", "lander_quick", "--device", "cuda", cwd=tmp_path, status=2)
+    assert "Torch sees no CUDA device" in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_sub_task_is_answered_with_the_known_ones(trained):
+    home, directory, _ = trained
+    message = run("evaluate", directory, "--task", "fly", cwd=home, status=2)
+    assert "kill_spin, brake_fall, hover" in message
+
+
+def test_ctrl_c_saves_what_there_is_says_where_and_exits_130(tmp_path):
+    arguments = [SCRIPT, "train", CURRICULA / "lander_quick.yaml", "--out", "cut", "--device", "cpu"]
+    process = subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    records = tmp_path / "cut" / "records.jsonl"
+    deadline = time.monotonic() + 120
+    while not (records.exists() and len(records.read_text().splitlines()) >= 2):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.kill(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in errors
+    assert "cut" in errors
+    assert "Traceback" not in errors
+    printed = run("evaluate", "cut", "--episodes", 3, cwd=tmp_path)
+    assert "kill_spin" in printed
+
+
+def test_help_answers_without_torch(tmp_path):
+    probe = (
+        "import sys, typer.testing, pathnet_rl.cli as cli\n"
+        "result = typer.testing.CliRunner().invoke(cli.app, ['--help'])\n"
+        "assert result.exit_code == 0 and 'train' in result.output, result.output\n"
+        "print([name for name in ('torch', 'gymnasium', 'scipy', 'matplotlib') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert done.stdout.strip() == "[]"
