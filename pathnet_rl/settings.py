@@ -1,8 +1,12 @@
 """What a curriculum file may say, as frozen models: one sentence a field, units in the names."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from pathnet_rl.agent import Agent
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -52,6 +56,18 @@ class SearchSettings(Settings):
     """Share of the population that starts warm; the rest starts from random paths."""
     clone_probability: Probability = 0.7
     """Probability that a gene of a warm member becomes an open copy of its frozen module."""
+
+
+class AgentSettings(Settings):
+    """Base of an agent's settings; the entry-point group ``pathnet_rl.agents`` names its subclasses."""
+
+    def conflicts(self, network: NetworkSettings, search: SearchSettings) -> Iterator[tuple[str, str]]:
+        """Yield what does not fit the other sections: a key of these settings, what is wrong and a remedy."""
+        yield from ()
+
+    def build(self, network: NetworkSettings, search: SearchSettings, *, seed: int, device: str) -> "Agent":
+        """Make the agent."""
+        raise NotImplementedError
 
 
 class AdvanceSettings(Settings):

@@ -1,16 +1,17 @@
 """The settings of PathNet-DQN; importable without torch, so that a curriculum is checked quickly."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from pathnet_rl.settings import NetworkSettings, Probability, SearchSettings, Settings
+from pathnet_rl.settings import AgentSettings, NetworkSettings, Probability, SearchSettings
 
 if TYPE_CHECKING:
     from pathnet_agents.pathnet_dqn import PathNetDQN
 
 
-class PathNetDQNSettings(Settings):
+class PathNetDQNSettings(AgentSettings):
     """Double DQN on the paths of a PathNet; the defaults are the measured ones for LunarLander."""
 
     lanes: int = Field(default=16, ge=1, le=4096)
@@ -41,6 +42,18 @@ class PathNetDQNSettings(Settings):
     """Exploration after the decay."""
     epsilon_decay_env_steps: int = Field(default=30_000, ge=1, le=1_000_000_000)
     """Environment steps of the linear decay."""
+
+    def conflicts(self, network: NetworkSettings, search: SearchSettings) -> Iterator[tuple[str, str]]:
+        """Yield what does not fit: the lanes are spread evenly over the population, epsilon only falls."""
+        if self.lanes % search.population:
+            yield "lanes", f"{self.lanes} lanes cannot be spread evenly over search.population={search.population}"
+        for name in ("epsilon_start", "epsilon_warm"):
+            if getattr(self, name) < self.epsilon_end:
+                yield name, f"{getattr(self, name)} is below epsilon_end={self.epsilon_end}; give that or more"
+        if self.replay_transitions < self.learning_starts:
+            yield "replay_transitions", (
+                f"{self.replay_transitions} never reach learning_starts={self.learning_starts}; give more"
+            )
 
     def build(self, network: NetworkSettings, search: SearchSettings, *, seed: int, device: str) -> "PathNetDQN":
         """Make the agent; torch is imported here and not before."""

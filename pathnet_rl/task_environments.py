@@ -1,0 +1,70 @@
+"""The environments that sub-tasks name: registered, accepting their arguments, and alike in shape."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import gymnasium
+import pathnet_envs  # registers the LunarLander sub-tasks
+from gymnasium.spaces import Box, Discrete
+
+from pathnet_rl.complaints import Complaint, nearest
+from pathnet_rl.settings import SubTaskSettings
+from pathnet_rl.strict_yaml import Location
+
+__all__ = ["environment_complaints", "pathnet_envs"]
+
+Shape = tuple[int, int]  # numbers in an observation, actions
+
+
+def environment_complaints(tasks: Mapping[int, SubTaskSettings]) -> Iterator[Complaint]:
+    """Make every sub-task's environment once and yield what is wrong with them, or between them.
+
+    Args:
+        tasks: Sub-tasks by their index in the curriculum.
+    """
+    shapes: dict[int, Shape] = {}
+    for index, task in tasks.items():
+        place = ("tasks", index)
+        if task.env not in gymnasium.registry:
+            message = f'"{task.env}" is not registered; {_nearest_id(task.env)}'
+            yield Complaint((*place, "env"), message)
+            continue
+        try:
+            env = gymnasium.make(task.env, **task.env_kwargs)
+        except Exception as error:  # noqa: BLE001 - environments of others raise what they like
+            yield Complaint((*place, "env_kwargs"), _one_line(error))
+            continue
+        yield from _space_complaints(task, env, place, shapes, index)
+        env.close()
+    for index, shape in shapes.items():
+        first = next(iter(shapes))
+        if shape != shapes[first]:
+            yield Complaint(
+                ("tasks", index, "env"),
+                f"has {shape[0]} observed numbers and {shape[1]} actions, tasks[{first}] has {shapes[first][0]} "
+                f"and {shapes[first][1]}; all sub-tasks share one network and need the same",
+            )
+
+
+def _space_complaints(
+    task: SubTaskSettings, env: gymnasium.Env[Any, Any], place: Location, shapes: dict[int, Shape], index: int
+) -> Iterator[Complaint]:
+    observations, actions = env.observation_space, env.action_space
+    if isinstance(observations, Box) and len(observations.shape) == 1 and isinstance(actions, Discrete):
+        shapes[index] = (observations.shape[0], int(actions.n))
+    else:
+        message = f"has observations {observations} and actions {actions}; give one with a flat box and discrete actions"
+        yield Complaint((*place, "env"), message)
+    if task.level == "adaptive" and not hasattr(env.unwrapped, "level"):
+        yield Complaint((*place, "level"), f"{task.env} has no level; give fixed")
+
+
+def _nearest_id(env: str) -> str:
+    """Suggest an id; ours come first, because the registry is long."""
+    ours = [row.env_id for row in pathnet_envs.catalogue()]
+    return nearest(env, ours if env.startswith("PathNet/") else list(gymnasium.registry))
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return f"the environment refuses: {text}"
