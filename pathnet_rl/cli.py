@@ -101,11 +101,13 @@ def _train(run: "Run", device: str) -> None:
 
 def _listeners(run: "Run", device: str) -> "list[Listener]":
     from pathnet_rl.console import ConsoleListener
-    from pathnet_rl.run import RecordFile
+    from pathnet_rl.picture import PictureFiles
+    from pathnet_rl.run import PICTURES, RecordFile
     from pathnet_rl.tensorboard import TensorBoardListener
 
-    console = ConsoleListener(seed=run.curriculum.seed, device=device, directory=str(run.directory))
-    return [RecordFile(run.directory), TensorBoardListener(run.directory), console]
+    heading = f"{run.curriculum.name}, seed {run.curriculum.seed}, on {device}, into {run.directory}"
+    pictures = PictureFiles(run.directory / PICTURES)
+    return [RecordFile(run.directory), TensorBoardListener(run.directory), pictures, ConsoleListener(heading)]
 
 
 @app.command()

@@ -11,7 +11,14 @@ from pydantic.fields import FieldInfo
 
 from pathnet_rl.strict_yaml import Location
 
-TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a word", list: "a list", dict: "a mapping"}
+TYPES = {
+    bool: "true or false",
+    dict: "a mapping",
+    float: "a number",
+    int: "a whole number",
+    list: "a list",
+    str: "a word",
+}
 KINDS = {
     "bool_type": "true or false",
     "dict_type": "a mapping",
@@ -73,7 +80,7 @@ def complaints_of(
         yield Complaint((*prefix, *location), _message(details, model, extra))
 
 
-def _message(details: Any, model: type[BaseModel], extra: tuple[str, ...]) -> str:
+def _message(details: Any, model: type[BaseModel], extra: tuple[str, ...]) -> str:  # noqa: PLR0911 - a table
     kind, given, location = details["type"], details["input"], details["loc"]
     owner, info = _field(model, location)
     if kind == "extra_forbidden":

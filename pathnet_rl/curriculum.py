@@ -10,8 +10,10 @@ from pydantic import Field, SerializeAsAny, ValidationError
 
 from pathnet_rl.agent import ENTRY_POINTS
 from pathnet_rl.complaints import Complaint, complaints_of, nearest, spell
+from pathnet_rl.evolution import EVOLUTIONS
 from pathnet_rl.settings import AgentSettings, NetworkSettings, SearchSettings, Settings, SubTaskSettings
-from pathnet_rl.strict_yaml import LARGEST_FILE_BYTES, Document, Location, parse
+from pathnet_rl.strict_yaml import LARGEST_FILE_BYTES, Document, Location, Problem, parse
+from pathnet_rl.task_environments import environment_complaints
 
 DEFAULT_AGENT = "pathnet-dqn"
 Model = TypeVar("Model", bound=Settings)
@@ -81,9 +83,7 @@ def load_curriculum(reference: str | Path, overrides: Sequence[str] = ()) -> Cur
     path = find_curriculum(reference)
     document = parse(_text(path))
     if document.problems:
-        raise CurriculumError(
-            [f"{path.name}:{problem.line}: {spell(problem.location)}{problem.message}" for problem in document.problems]
-        )
+        raise CurriculumError([_problem_line(path.name, problem) for problem in document.problems])
     overridden = {_override(document, text): text for text in overrides}
     return _validated(document, path.name, overridden)
 
@@ -120,6 +120,10 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError as error:
         message = f"{path.name}: byte {error.start} is not UTF-8; save the file as UTF-8"
         raise CurriculumError([message]) from error
+
+
+def _problem_line(source: str, problem: Problem) -> str:
+    return f"{source}:{problem.line}: {spell(problem.location)}{problem.message}"
 
 
 def _override(document: Document, text: str) -> Location:
@@ -175,10 +179,12 @@ def _validated(document: Document, source: str, overridden: dict[Location, str])
     sections = _model(Sections, data, (), complaints, extra=("agent",))
     agent_name, agent = _agent(agent_data, complaints)
     complaints += _task_complaints(data.get("tasks"))
-    complaints += _search_complaints(data.get("search"), data.get("network"))
-    network, search = _or_default(NetworkSettings, data.get("network")), _or_default(SearchSettings, data.get("search"))
-    if agent is not None and network is not None and search is not None:
-        complaints += [Complaint(("agent", key), message) for key, message in agent.conflicts(network, search)]
+    network = _or_default(NetworkSettings, data.get("network"))
+    search = _or_default(SearchSettings, data.get("search"))
+    if network is not None and search is not None:
+        complaints += _search_complaints(network, search)
+        if agent is not None:
+            complaints += [Complaint(("agent", key), words) for key, words in agent.conflicts(network, search)]
     if complaints or sections is None or agent is None:
         complaints.sort(key=lambda complaint: document.line_of(complaint.location))
         raise CurriculumError([_line(complaint, document, source, overridden) for complaint in complaints])
@@ -225,25 +231,19 @@ def _agent(data: Any, complaints: list[Complaint]) -> tuple[str, AgentSettings |
     return name, _model(model, settings, ("agent",), complaints, extra=("name",))
 
 
-def _search_complaints(search_data: Any, network_data: Any) -> Iterator[Complaint]:
-    from pathnet_rl.evolution import EVOLUTIONS
-
-    search, network = _or_default(SearchSettings, search_data), _or_default(NetworkSettings, network_data)
-    if search is not None and search.evolution not in EVOLUTIONS:
+def _search_complaints(network: NetworkSettings, search: SearchSettings) -> Iterator[Complaint]:
+    if search.evolution not in EVOLUTIONS:
         message = f'"{search.evolution}" is not registered; {nearest(search.evolution, EVOLUTIONS)}'
         yield Complaint(("search", "evolution"), message)
-    if network is not None and network.active > network.modules:
-        yield Complaint(
-            ("network", "active"), f"{network.active} is above network.modules={network.modules}; give that or less"
-        )
+    if network.active > network.modules:
+        message = f"{network.active} is above network.modules={network.modules}; give that or less"
+        yield Complaint(("network", "active"), message)
 
 
 def _task_complaints(tasks_data: Any) -> Iterator[Complaint]:
     """Check what one field alone cannot show, for every sub-task that is well-formed by itself."""
     if not isinstance(tasks_data, list):
         return
-    from pathnet_rl.task_environments import environment_complaints
-
     tasks = {index: _or_default(SubTaskSettings, data) for index, data in enumerate(tasks_data)}
     valid = {index: task for index, task in tasks.items() if task is not None}
     names: dict[str, int] = {}

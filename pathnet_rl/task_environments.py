@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import gymnasium
-import pathnet_envs  # registers the LunarLander sub-tasks
 from gymnasium.spaces import Box, Discrete
 
+import pathnet_envs  # registers the LunarLander sub-tasks
 from pathnet_rl.complaints import Complaint, nearest
 from pathnet_rl.settings import SubTaskSettings
 from pathnet_rl.strict_yaml import Location
@@ -53,8 +53,8 @@ def _space_complaints(
     if isinstance(observations, Box) and len(observations.shape) == 1 and isinstance(actions, Discrete):
         shapes[index] = (observations.shape[0], int(actions.n))
     else:
-        message = f"has observations {observations} and actions {actions}; give one with a flat box and discrete actions"
-        yield Complaint((*place, "env"), message)
+        given = f"has observations {observations} and actions {actions}"
+        yield Complaint((*place, "env"), f"{given}; give one with a flat box and discrete actions")
     if task.level == "adaptive" and not hasattr(env.unwrapped, "level"):
         yield Complaint((*place, "level"), f"{task.env} has no level; give fixed")
 

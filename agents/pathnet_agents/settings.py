@@ -51,8 +51,9 @@ class PathNetDQNSettings(AgentSettings):
             if getattr(self, name) < self.epsilon_end:
                 yield name, f"{getattr(self, name)} is below epsilon_end={self.epsilon_end}; give that or more"
         if self.replay_transitions < self.learning_starts:
-            yield "replay_transitions", (
-                f"{self.replay_transitions} never reach learning_starts={self.learning_starts}; give more"
+            yield (
+                "replay_transitions",
+                (f"{self.replay_transitions} never reach learning_starts={self.learning_starts}; give more"),
             )
 
     def build(self, network: NetworkSettings, search: SearchSettings, *, seed: int, device: str) -> "PathNetDQN":

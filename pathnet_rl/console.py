@@ -1,0 +1,212 @@
+"""The screen: one live display while training, plain lines where there is no terminal, tables at the end."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from pathnet_envs import CatalogueRow
+from pathnet_rl.records import Evaluation, GenerationRecord, SubTaskRecord
+from pathnet_rl.settings import NetworkSettings, SubTaskSettings
+
+REFRESHES_PER_S = 4
+UNKNOWN = "-"
+
+
+class ConsoleListener:
+    """Shows where a training stands.
+
+    Args:
+        heading: What is trained, where and with what, in one line.
+        console: Where to show it; standard output by default.
+    """
+
+    def __init__(self, heading: str, console: Console | None = None) -> None:
+        self._heading, self._console = heading, console or Console()
+        self._live: Live | None = None
+        self._tasks: Sequence[SubTaskSettings] = ()
+        self._latest: dict[str, GenerationRecord] = {}
+        self._finished: dict[str, SubTaskRecord] = {}
+
+    def begin(self, curriculum_name: str, tasks: Sequence[SubTaskSettings], network: NetworkSettings) -> None:
+        """Open the display, or print the heading where there is no terminal."""
+        self._tasks = tasks
+        if self._console.is_terminal:
+            self._live = Live(self._view(), console=self._console, refresh_per_second=REFRESHES_PER_S)
+            self._live.start()
+        else:
+            self._say(self._heading)
+
+    def generation(self, record: GenerationRecord) -> None:
+        """Show a generation; without a terminal only what was decided in it."""
+        self._latest[record.task] = record
+        if self._live is not None:
+            self._live.update(self._view())
+        elif record.why is not None:
+            self._say(f"{record.task} {record.env_steps:,}: {record.why}")
+
+    def sub_task(self, record: SubTaskRecord) -> None:
+        """Show a finished sub-task."""
+        self._finished[record.task] = record
+        if self._live is not None:
+            self._live.update(self._view())
+        else:
+            evaluation = record.evaluation
+            self._say(
+                f"{record.task} done: {verdict(record)}, success {evaluation.success_rate:.0%}, "
+                f"return {evaluation.mean_return:.1f}, {record.env_steps:,} environment steps"
+            )
+
+    def end(self) -> None:
+        """Leave the last view on the screen."""
+        if self._live is not None:
+            self._live.stop()
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+    def _view(self) -> Group:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in ("sub-task", "state"):
+            table.add_column(name, no_wrap=True)
+        for name in ("env steps", "success", "return", "fitness", "reused", "level"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for task in self._tasks:
+            table.add_row(*self._row(task))
+        return Group(Text(self._heading, style="bold", overflow="fold"), table, *self._now())
+
+    def _row(self, task: SubTaskSettings) -> list[str]:
+        latest, finished = self._latest.get(task.name), self._finished.get(task.name)
+        if latest is None:
+            return [task.name, "waiting", f"of {task.budget_env_steps:,}"]
+        state = {"search": "searching", "consolidate": "consolidating"}[latest.phase]
+        state = verdict(finished) if finished else state
+        reused = sum(sum(layer.values()) for layer in finished.reused) if finished else latest.reused_modules
+        rate = finished.evaluation.success_rate if finished else latest.success_rate
+        mean_return = finished.evaluation.mean_return if finished else latest.mean_return
+        return [
+            task.name,
+            state,
+            f"{latest.env_steps:,}",
+            number(rate, ".0%"),
+            number(mean_return, ".4g"),
+            number(latest.fitness_best, ".4g"),
+            str(reused),
+            number(latest.level, ".1f"),
+        ]
+
+    def _now(self) -> list[Text]:
+        """Describe the sub-task that is being learned."""
+        running = [record for name, record in self._latest.items() if name not in self._finished]
+        if not running:
+            return []
+        record = running[-1]
+        left = timedelta(seconds=round(self._env_steps_left(record) / max(record.env_steps_per_s, 1e-9)))
+        lines = [
+            f"{record.task}: {record.env_steps:,} of {record.budget_env_steps:,} environment steps, "
+            f"{record.env_steps_per_s:,.0f} a second, epsilon {record.epsilon:.2f}, at most {left} left for all"
+        ]
+        if record.why is not None:
+            lines.append(record.why)
+        return [Text(line, overflow="fold") for line in lines]
+
+    def _env_steps_left(self, record: GenerationRecord) -> int:
+        later = sum(task.budget_env_steps for task in self._tasks[record.task_index + 1 :])
+        return max(record.budget_env_steps - record.env_steps, 0) + later
+
+
+def verdict(record: SubTaskRecord) -> str:
+    """Say in a word or two how a sub-task ended."""
+    return "mastered" if record.mastered else "not mastered"
+
+
+def number(value: float | None, form: str) -> str:
+    """Format a number that may not be there."""
+    return UNKNOWN if value is None else format(value, form)
+
+
+def summary_table(records: Iterable[SubTaskRecord]) -> Table:
+    """Return what a training found, a row a layer of each sub-task: held-out success, path, reuse, capacity."""
+    table = Table(
+        title="Sub-tasks, over 100 greedy episodes on held-out seeds", title_justify="left", box=SIMPLE_HEAD
+    )
+    table.add_column("sub-task", no_wrap=True)
+    table.add_column("env steps", justify="right", no_wrap=True)
+    table.add_column("success", justify="right", no_wrap=True)
+    table.add_column("return", justify="right", no_wrap=True)
+    table.add_column("layer", justify="right", no_wrap=True)
+    table.add_column("path", no_wrap=True)
+    table.add_column("reused, from whom", overflow="fold")
+    table.add_column("new", justify="right", no_wrap=True)
+    for record in records:
+        evaluation = record.evaluation
+        figures = [f"{record.env_steps:,}", f"{evaluation.success_rate:.0%}", f"{evaluation.mean_return:.1f}"]
+        below = ["" if record.mastered else "not mastered", f"{record.wall_s:.0f} s", "", ""]
+        for layer, modules in enumerate(record.path):
+            table.add_row(
+                *([record.task, *figures] if layer == 0 else below if layer == 1 else [""] * 4),
+                str(layer + 1),
+                " ".join(map(str, modules)),
+                reuse(record.reused[layer]),
+                str(len(record.newly_frozen[layer])),
+                end_section=layer == len(record.path) - 1,
+            )
+    return table
+
+
+def success(evaluation: Evaluation) -> str:
+    """Spell a success rate with its interval."""
+    low, high = evaluation.success_interval
+    return f"{evaluation.success_rate:.0%} ({low:.0%} to {high:.0%})"
+
+
+def reuse(layer: dict[str, int]) -> str:
+    """Spell how many modules of a layer were reused, and from which sub-tasks.
+
+    Example:
+        >>> reuse({"hover": 2, "upright": 1})
+        '3: hover 2, upright 1'
+    """
+    if not layer:
+        return "0"
+    return f"{sum(layer.values())}: " + ", ".join(f"{name} {count}" for name, count in layer.items())
+
+
+def evaluation_table(rows: Iterable[tuple[str, Evaluation]]) -> Table:
+    """Return the figures of held-out episodes, a row a sub-task."""
+    table = Table(
+        title="Greedy episodes on held-out seeds, with 95% intervals", title_justify="left", box=SIMPLE_HEAD
+    )
+    table.add_column("sub-task", no_wrap=True)
+    for name in ("episodes", "success", "mean return", "mean steps"):
+        table.add_column(name, justify="right")
+    for task, evaluation in rows:
+        low, high = evaluation.return_interval
+        table.add_row(
+            task,
+            str(evaluation.episodes),
+            success(evaluation),
+            f"{evaluation.mean_return:.1f} ({low:.1f} to {high:.1f})",
+            f"{evaluation.mean_episode_steps:.1f}",
+        )
+    return table
+
+
+def environments_table(rows: Iterable[CatalogueRow]) -> Table:
+    """Return the sub-tasks that can be learned: id, sub-goal, start, horizon, reward modes."""
+    title = "Sub-tasks, in observation units; 50 steps are a second"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("id", no_wrap=True)
+    table.add_column("sub-goal")
+    table.add_column("start at full difficulty")
+    table.add_column("horizon", justify="right", no_wrap=True)
+    table.add_column("rewards")
+    for row in rows:
+        table.add_row(
+            row.env_id, row.goal, row.start, f"{row.horizon_steps}", " ".join(row.rewards), end_section=True
+        )
+    return table
