@@ -72,7 +72,7 @@ BAD = [
     (
         "population: 4",
         "evolution: binary",
-        'c.yaml:4: search.evolution: "binary" is not registered; nearest: binary-',
+        'c.yaml:4: search.evolution: "binary" is not registered; known: binary-',
     ),
     ("population: 4", "warm_share: 2", "c.yaml:4: search.warm_share: 2 is out of range; allowed: 0.0 or more, 1.0"),
     (
@@ -91,11 +91,11 @@ BAD = [
     ("{name: pathnet-dqn, lanes: 8}", "fast", "c.yaml:5: agent: is no mapping; write {name: pathnet-dqn}"),
     ("LanderHover", "LanderHovr", '"PathNet/LanderHovr-v0" is not registered; nearest: PathNet/LanderHover-v0'),
     ("PathNet/LanderHover-v0", "os:system", 'c.yaml:8: tasks[0].env: "os:system" is not registered'),
-    ("PathNet/LanderHover-v0", "Pendulum-v1", "give one with a flat box and discrete actions"),
+    ("PathNet/LanderLand-v0", "Pendulum-v1", "give one with a flat box and discrete actions"),
     ("PathNet/LanderHover-v0", "CartPole-v1", "c.yaml:9: tasks[0].env_kwargs: the environment refuses: "),
     ("reward: sparse", "reward: spars", "c.yaml:9: tasks[0].env_kwargs: the environment refuses: reward: 'spars'"),
     ("reward: sparse", "colour: red", "c.yaml:9: tasks[0].env_kwargs: the environment refuses: "),
-    ("level: adaptive", "level: easy", 'c.yaml:10: tasks[0].level: "easy" is not allowed; known: fixed, adaptive'),
+    ("level: adaptive", "level: easy", 'c.yaml:10: tasks[0].level: "easy" is not allowed; known: adaptive, fixed'),
     (
         "threshold: 0.8",
         "threshold: 8",
@@ -108,7 +108,7 @@ BAD = [
     ("{name: land, env:", "{env:", "c.yaml:12: tasks[1].name: is missing; give a word"),
     ("PathNet/LanderLand-v0", "CartPole-v1", "tasks[1].env: has 4 observed numbers and 2 actions, tasks[0] has 8"),
     (GOOD, "", "c.yaml:1: is no mapping; write `name:` and `tasks:`"),
-    (GOOD, "name: x\ntasks: []\n", "c.yaml:2: tasks: [] is empty; give at least one"),
+    (GOOD, "name: x\ntasks: []\n", "c.yaml:2: tasks: is empty; give at least one"),
     (GOOD, "name: x\n", "c.yaml:1: tasks: is missing; give a list"),
     (GOOD, "- 1\n", "c.yaml:1: is no mapping"),
 ]
