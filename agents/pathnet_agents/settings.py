@@ -32,8 +32,8 @@ class PathNetDQNSettings(AgentSettings):
     """Capacity of the sub-task's replay, shared by the whole population."""
     learning_starts: int = Field(default=1_000, ge=1, le=100_000_000)
     """Transitions in the replay before the first update."""
-    target_copy_updates: int = Field(default=400, ge=1, le=10_000_000)
-    """Updates between two copies of the online network into the target network; a generation starts with one."""
+    target_rate: Probability = 0.005
+    """Share of the online network that flows into the target network at each update (Polyak averaging)."""
     epsilon_start: Probability = 1.0
     """Exploration when a sub-task starts from random paths."""
     epsilon_warm: Probability = 0.3

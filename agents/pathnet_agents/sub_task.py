@@ -78,6 +78,7 @@ class SubTask:
         self._returns = [deque[float](maxlen=self.search.fitness_episodes) for _ in range(members)]
         self._member_of_lane = np.arange(self.lanes.lanes) * members // self.lanes.lanes
         self._counts = np.zeros(self.lanes.lanes, dtype=bool)
+        self._target: tuple[Paths, list[torch.Tensor]] | None = None
 
     @property
     def epsilon(self) -> float:
@@ -93,25 +94,29 @@ class SubTask:
             paths: ``(members, layers, active)``.
         """
         working = WorkingSet(self.net, self.settings.name, paths[None], members[None], self.optimizer)
+        target = self._target_for(working)
         losses: list[torch.Tensor] = []
-        target = working.copy_values()
         rounds = -(-self.search.generation_env_steps // self.lanes.lanes)
-        updates_done = 0
-        for step in range(1, rounds + 1):
+        updates_due = 0.0
+        for _ in range(rounds):
             self._act(working)
             if len(self.replay) < self.dqn.learning_starts:
                 continue
-            updates_due = step * self.lanes.lanes // self.dqn.env_steps_per_update
-            for update in range(updates_done, updates_due):
-                if update and update % self.dqn.target_copy_updates == 0:
-                    target = working.copy_values()
+            updates_due += self.lanes.lanes / self.dqn.env_steps_per_update
+            while updates_due >= 1:
                 losses.append(self._update(working, target))
-            updates_done = updates_due
+                updates_due -= 1
         working.write_back()
         working.count_evaluation()
         loss = float(torch.stack(losses).mean()) if losses else None
         fitness, judged = self._fitness(working.finite_rp()[0])
         return Outcome(fitness, judged, {"loss": loss})
+
+    def _target_for(self, working: WorkingSet) -> list[torch.Tensor]:
+        """Return the target network: the last generation's while the paths stay, else a copy of the online one."""
+        if self._target is None or not np.array_equal(self._target[0], working.paths_rpln):
+            self._target = (working.paths_rpln, working.copy_values())
+        return self._target[1]
 
     def _act(self, working: WorkingSet) -> None:
         """Step every lane once with its member's epsilon-greedy action and store what happened."""
@@ -143,6 +148,9 @@ class SubTask:
         batch = self.dqn.consolidate_batch_transitions if alone else self.dqn.batch_transitions
         losses = double_dqn_loss(working, target, self.replay.sample(working.paths, batch))
         working.step(losses.sum())
+        with torch.no_grad():
+            for slow, online in zip(target, working.values, strict=True):
+                slow.lerp_(online, self.dqn.target_rate)
         return losses.detach().mean()
 
     def _fitness(self, finite: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -156,6 +164,7 @@ class SubTask:
         self.net.heads[self.settings.name].copy_rows(0, [winner], [loser])
         self._returns[loser].clear()
         self._counts[self._member_of_lane == loser] = False
+        self._target = None  # a head has changed
 
     def window(self, episodes: int) -> tuple[float | None, float | None]:
         """Return success rate and mean return of the latest training episodes, None while there are none."""

@@ -1,0 +1,79 @@
+"""Every example of the README, run as it stands there; long trainings get small budgets."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(bash|python)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+SHORT = {
+    "pathnet-rl train curricula/lander_quick.yaml": [f"--set=tasks.{task}.budget_env_steps=3200" for task in range(3)],
+    "pathnet-rl train curricula/lander.yaml": [f"--set=tasks.{task}.budget_env_steps=16" for task in range(8)],
+}
+
+
+def commands():
+    """Return every command of the README, in order; `a && b` are two."""
+    lines = [line for kind, block in BLOCKS if kind == "bash" for line in block.splitlines()]
+    return [command.strip() for line in lines for command in line.split("&&")]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A folder in which the README's paths mean what they say."""
+    folder = tmp_path_factory.mktemp("checkout")
+    (folder / "curricula").symlink_to(ROOT / "curricula")
+    return folder
+
+
+def run(command, folder):
+    words = shlex.split(command)
+    for beginning, options in SHORT.items():
+        if command.startswith(beginning):
+            words += options
+    words[0] = str(Path(sys.executable).with_name(words[0]))
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def test_the_commands_run_in_the_order_they_stand_there(checkout):
+    ran = []
+    for command in commands():
+        if command.startswith("pathnet-rl"):
+            # A run directory is never written to again, and the README trains lander.yaml twice.
+            run(command + (" --fresh" if " train " in command else ""), checkout)
+            ran.append(command.split()[1])
+    assert set(ran) == {"train", "evaluate", "envs"}
+
+
+def test_the_install_and_test_commands_are_those_of_ci():
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    install, test = next(command for command in commands() if "[dev]" in command), "pytest"
+    assert install.removeprefix("pip install ") in script
+    assert test in commands()
+    assert re.search(r"^pytest$", script, re.MULTILINE)
+
+
+def test_tensorboard_finds_the_scalars_and_the_pictures(checkout):
+    (command,) = [command for command in commands() if command.startswith("tensorboard")]
+    printed = run(f"{command} --inspect", checkout)
+    assert "hover/success_rate" in printed
+    assert "paths/hover" in printed
+
+
+@pytest.mark.parametrize("block", [block for kind, block in BLOCKS if kind == "python"])
+def test_python_examples_run_without_torch(block, tmp_path):
+    probe = f"{block}\nimport sys\nassert not {{'torch', 'pathnet_rl', 'stable_baselines3'}} & sys.modules.keys()"
+    done = subprocess.run([sys.executable, "-c", probe], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_pictures_and_files_that_are_named_exist():
+    for name in re.findall(r"!\[[^]]*\]\(([^)]+)\)", README) + re.findall(r"`(curricula/[\w.]+)`", README):
+        assert (ROOT / name).is_file(), name
