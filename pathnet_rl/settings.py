@@ -47,7 +47,7 @@ class SearchSettings(Settings):
     """Generations a new member learns before a tournament may draw it, so that slow starters show their slope."""
     search_env_steps: int = Field(default=25_600, ge=1, le=1_000_000_000)
     """Environment steps of searching before the best member learns on alone."""
-    stall_env_steps: int = Field(default=100_000, ge=1, le=1_000_000_000)
+    stall_env_steps: int = Field(default=60_000, ge=1, le=1_000_000_000)
     """A consolidated path that gains nothing for so many environment steps sends the sub-task back to searching."""
     warm_start: Literal["clone", "reset"] = "clone"
     """`clone`: members start from earlier winners, some genes replaced by open copies of the frozen modules;

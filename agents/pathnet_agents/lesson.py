@@ -1,21 +1,32 @@
 """The course of one sub-task: search a path, let the best learn on alone, verify it, go back when it stalls."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from pathnet_agents.population import copy_head
 from pathnet_agents.sub_task import REPORTED_EPISODES, SubTask
 from pathnet_rl.evolution import EVOLUTIONS, Alone, Evolution
-from pathnet_rl.network import PathNet
-from pathnet_rl.paths import Path, Paths, diversity, mutate, random_paths, to_lists
+from pathnet_rl.network import PathNet, Stack
+from pathnet_rl.paths import Path, Paths, diversity, to_lists
 from pathnet_rl.records import Evaluation, GenerationRecord
 from pathnet_rl.search import Generation, PathSearch
 from pathnet_rl.working_set import WorkingSet
 
 GAIN = 0.02  # a window must beat its best by this share of its size to count as progress
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A member as it was when it was verified, so that it can be taken back."""
+
+    measured: float
+    path: Path
+    member: int
+    heads: Stack
+    weights: WorkingSet
 
 
 class Lesson:
@@ -24,7 +35,7 @@ class Lesson:
     Args:
         net: Whose modules learn.
         sub_task: What is learned.
-        population: Paths to start from, ``(members, layers, active)``.
+        propose: Makes a population and its heads, ``(members, layers, active)``; called for every search.
         env_steps_before: Environment steps of the run before this sub-task.
         rng: The source of the evolution's draws.
     """
@@ -33,13 +44,14 @@ class Lesson:
         self,
         net: PathNet,
         sub_task: SubTask,
-        population: Paths,
+        propose: Callable[[], Paths],
         env_steps_before: int,
         rng: np.random.Generator,
     ) -> None:
-        self.net, self.sub_task, self.rng = net, sub_task, rng
+        self.net, self.sub_task, self.rng, self._propose = net, sub_task, rng, propose
         self.env_steps_before = env_steps_before
         self.phase: Literal["search", "consolidate"] = "search"
+        population = propose()
         self.path: Path = population[0]
         self.member = 0
         self.mastered = False
@@ -47,7 +59,7 @@ class Lesson:
         self.search = PathSearch(sub_task, self._evolution(population))
         self._phase_started, self._verify_from, self._last_gain = 0, 0, 0
         self._best_progress = -np.inf
-        self._best_verified: tuple[float, WorkingSet, Path, int] | None = None
+        self._best_verified: Verified | None = None
         self._wall_started = time.perf_counter()
 
     def _evolution(self, population: Paths) -> Evolution:
@@ -73,22 +85,30 @@ class Lesson:
             generation, phase = self.search.step(), self.phase
             self.path, self.member = generation.best_path, generation.best
             env_steps_per_s = (self.sub_task.env_steps - steps) / (time.perf_counter() - started)
-            verification = self._verify()
-            self._decide()
+            stalled = phase == "consolidate" and self._stalled()
+            verification = self._verify() if stalled or self._spent or self._worth_verifying() else None
+            self._decide(stalled)
             yield self._record(generation, phase, verification, env_steps_per_s)
 
-    def _verify(self) -> Evaluation | None:
-        """Fly the best member greedily when its training looks good enough and the last time is long ago."""
+    @property
+    def _spent(self) -> bool:
+        return self.sub_task.env_steps >= self.sub_task.settings.budget_env_steps
+
+    def _worth_verifying(self) -> bool:
+        """Say whether training looks good enough and the last verification is long ago."""
+        return self.sub_task.promising() and self.sub_task.env_steps >= self._verify_from
+
+    def _verify(self) -> Evaluation:
+        """Fly the best member greedily on held-out seeds, and keep it if none was better."""
         task = self.sub_task
-        if not task.promising() or task.env_steps < self._verify_from:
-            return None
         evaluation = task.verify(self.member, self.path)
         measured, advance = task.measured(evaluation), task.settings.advance
         self._verify_from = task.env_steps + advance.verify_pause_env_steps
-        if self._best_verified is None or measured > self._best_verified[0]:
+        if self._best_verified is None or measured > self._best_verified.measured:
             # A working set without an optimizer is a copy that can be written back.
-            kept = WorkingSet(self.net, task.settings.name, self.path[None, None], np.array([[self.member]]))
-            self._best_verified = (measured, kept, self.path, self.member)
+            weights = WorkingSet(self.net, task.settings.name, self.path[None, None], np.array([[self.member]]))
+            heads = self.net.heads[task.settings.name]
+            self._best_verified = Verified(measured, self.path, self.member, heads, weights)
         self.mastered = measured >= advance.threshold
         verdict = "mastered" if self.mastered else "not yet"
         task.why.append(
@@ -97,25 +117,28 @@ class Lesson:
         )
         return evaluation
 
-    def _decide(self) -> None:
+    def _decide(self, stalled: bool) -> None:
         task = self.sub_task
-        in_phase = task.env_steps - self._phase_started
         if self.mastered:
             self.why = task.why[-1]
-        elif task.env_steps >= task.settings.budget_env_steps:
+        elif self._spent:
             self._spend_budget()
-        elif self.phase == "search" and in_phase >= task.search.search_env_steps:
+        elif self.phase == "search" and task.env_steps - self._phase_started >= task.search.search_env_steps:
             self._consolidate()
-        elif self.phase == "consolidate" and self._stalled():
+        elif stalled:
             self._search_again()
 
     def _spend_budget(self) -> None:
         """End without mastery, with the best that a verification has seen."""
-        self.why = f"budget of {self.sub_task.settings.budget_env_steps} environment steps spent"
-        if self._best_verified is not None:
-            measured, kept, self.path, self.member = self._best_verified
-            kept.write_back()
-            self.why += f"; kept the weights verified best, {self.sub_task.settings.advance.measure} {measured:.4g}"
+        best, settings = self._best_verified, self.sub_task.settings
+        assert best is not None  # a spent budget is verified
+        self.path, self.member = best.path, best.member
+        self.net.heads[settings.name] = best.heads
+        best.weights.write_back()
+        self.why = (
+            f"budget of {settings.budget_env_steps} environment steps spent; "
+            f"kept the weights verified best, {settings.advance.measure} {best.measured:.4g}"
+        )
         self.sub_task.why.append(self.why)
 
     def _consolidate(self) -> None:
@@ -125,14 +148,14 @@ class Lesson:
         self.sub_task.why.append(f"consolidating the best path after {self.sub_task.env_steps} environment steps")
 
     def _search_again(self) -> None:
-        """Search around the path that stalled: itself, mutated copies of it, and random paths."""
-        search, net, name = self.sub_task.search, self.net, self.sub_task.settings.name
-        population = random_paths(search.population, net.layers, net.modules, net.active, self.rng)
-        for member in range(max(1, round(search.population * search.warm_share))):
-            population[member] = mutate(self.path, net.modules, self.rng) if member else self.path
-            copy_head(net, name, self.member, name, member)
-        self._enter("search", self._evolution(population), members=search.population)
-        self.sub_task.why.append(f"searching again: no gain for {search.stall_env_steps} environment steps")
+        """Search anew among fresh proposals; the replay stays, and so does what was verified best."""
+        population = self._propose()
+        self._enter("search", self._evolution(population), members=len(population))
+        self._best_progress = -np.inf
+        self.sub_task.explore_anew()
+        self.sub_task.why.append(
+            f"searching again: no gain for {self.sub_task.search.stall_env_steps} environment steps"
+        )
 
     def _enter(self, phase: Literal["search", "consolidate"], evolution: Evolution, members: int) -> None:
         self.phase, self.path, self.member = phase, evolution.population[0], 0

@@ -17,7 +17,7 @@ from pathnet_agents.settings import PathNetDQNSettings
 from pathnet_agents.sub_task import SubTask
 from pathnet_rl.network import PathNet
 from pathnet_rl.optimizer import Adam
-from pathnet_rl.paths import Path, from_lists, to_lists
+from pathnet_rl.paths import Path, Paths, from_lists, to_lists
 from pathnet_rl.records import Evaluation, Record, SubTaskRecord
 from pathnet_rl.rng import episode_seeds, numpy_generator, torch_generator
 from pathnet_rl.settings import NetworkSettings, SearchSettings, SubTaskSettings
@@ -81,17 +81,20 @@ class PathNetDQN:
             raise ValueError(f"sub-task {settings.name!r} has been learned already; give the new one another name")
         index = len(self.learned)
         net = self._network_for(settings)
-        generators = [torch_generator(self.seed, index, "heads")]
-        net.add_heads(settings.name, self.search.population, self.outputs, generators)
+        head_generator = torch_generator(self.seed, index, "heads")
         rng = numpy_generator(self.seed, index, "evolution")
         ancestor = self._ancestor()
-        population = first_population(net, settings.name, self.search, ancestor, rng)
+
+        def propose() -> Paths:
+            net.add_heads(settings.name, self.search.population, self.outputs, [head_generator])
+            return first_population(net, settings.name, self.search, ancestor, rng)
+
         warm = ancestor is not None and self.search.warm_start == "clone"
         epsilon_start = self.dqn.epsilon_warm if warm else self.dqn.epsilon_start
         sub_task = SubTask(
             settings, self.dqn, self.search, net, seed=self.seed, index=index, epsilon_start=epsilon_start
         )
-        self._lesson = Lesson(net, sub_task, population, self.total_env_steps, rng)
+        self._lesson = Lesson(net, sub_task, propose, self.total_env_steps, rng)
         try:
             yield from self._lesson
             yield self._finish(self._lesson)

@@ -67,6 +67,7 @@ class SubTask:
         )
         self.optimizer = Adam(dqn.learning_rate)
         self.env_steps, self.episodes, self.verifications = 0, 0, 0
+        self._explores_since = 0
         self.why: list[str] = []
         """Decisions taken since the listener last looked, in words."""
         self.recent: deque[Episode] = deque(maxlen=max(REPORTED_EPISODES, settings.advance.window_episodes))
@@ -83,8 +84,12 @@ class SubTask:
     @property
     def epsilon(self) -> float:
         """Probability of a random action at the next step."""
-        progress = min(self.env_steps / self.dqn.epsilon_decay_env_steps, 1.0)
+        progress = min((self.env_steps - self._explores_since) / self.dqn.epsilon_decay_env_steps, 1.0)
         return self.epsilon_start + progress * (self.dqn.epsilon_end - self.epsilon_start)
+
+    def explore_anew(self) -> None:
+        """Start the decay of epsilon over, such as for a new search."""
+        self._explores_since = self.env_steps
 
     def train(self, members: NDArray[np.int64], paths: Paths) -> Outcome:
         """Let every member act in its lanes and learn from the shared replay, one generation long.

@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(bash|python)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 SHORT = {
-    "pathnet-rl train curricula/lander_quick.yaml": [f"--set=tasks.{task}.budget_env_steps=3200" for task in range(3)],
+    "pathnet-rl train curricula/lander_quick.yaml": [
+        f"--set=tasks.{task}.budget_env_steps=3200" for task in range(3)
+    ],
     "pathnet-rl train curricula/lander.yaml": [f"--set=tasks.{task}.budget_env_steps=16" for task in range(8)],
 }
 

@@ -31,7 +31,9 @@ def run(unpacked, folder, *command):
 
 
 def test_all_packages_come_from_the_wheel_and_no_generic_name_is_taken(unpacked, tmp_path):
-    probe = "import pathnet_rl, pathnet_envs, pathnet_agents as a; print(pathnet_rl.__file__, pathnet_envs.__file__, a)"
+    probe = (
+        "import pathnet_rl, pathnet_envs, pathnet_agents as a; print(pathnet_rl.__file__, pathnet_envs.__file__, a)"
+    )
     assert run(unpacked, tmp_path, "-c", probe).count(str(unpacked)) == 3
     names = {path.name for path in unpacked.iterdir() if not path.name.endswith(".dist-info")}
     assert names == {"pathnet_rl", "pathnet_envs", "pathnet_agents", "bin"}
