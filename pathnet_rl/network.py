@@ -14,34 +14,34 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pathnet_rl.paths import EMPTY, Path
+from pathnet_rl.shapes import Dense, Shape
 
 
 @dataclass
 class Stack:
     """Modules of one shape, a row each: their numbers, their optimizer state, how often they were updated."""
 
-    inputs: int
-    outputs: int
+    shape: Shape
     values_rmk: Tensor
     state_rmk: dict[str, Tensor]
     updates_rm: Tensor  # int64
 
     @classmethod
-    def of(cls, values_rmk: Tensor, inputs: int, outputs: int, state_names: Sequence[str]) -> "Stack":
+    def of(cls, shape: Shape, values_rmk: Tensor, state_names: Sequence[str]) -> "Stack":
         """Return a stack of these numbers with untouched optimizer state."""
         state = {name: torch.zeros_like(values_rmk) for name in state_names}
         updates = torch.zeros(values_rmk.shape[:2], dtype=torch.int64, device=values_rmk.device)
-        return cls(inputs, outputs, values_rmk, state, updates)
+        return cls(shape, values_rmk, state, updates)
 
     @property
     def weight_rmio(self) -> Tensor:
-        """The weights as a view ``(replicas, modules, inputs, outputs)``."""
-        return self.values_rmk[..., : self.inputs * self.outputs].unflatten(-1, (self.inputs, self.outputs))
+        """The weights as a view ``(replicas, modules, row_inputs, units)``."""
+        return self.values_rmk.unflatten(-1, (-1, self.shape.units))[..., :-1, :]
 
     @property
     def bias_rmo(self) -> Tensor:
-        """The biases as a view ``(replicas, modules, outputs)``."""
-        return self.values_rmk[..., self.inputs * self.outputs :]
+        """The biases as a view ``(replicas, modules, units)``."""
+        return self.values_rmk[..., -self.shape.units :]
 
     def copy_rows(self, replica: int, sources: Sequence[int], targets: Sequence[int]) -> None:
         """Overwrite rows, state included, with copies of others."""
@@ -58,16 +58,17 @@ class Stack:
         return {"values": self.values_rmk, "updates": self.updates_rm, **self.state_rmk}
 
 
-def glorot_rows(generators: Sequence[torch.Generator], rows: int, inputs: int, outputs: int, device: str) -> Tensor:
-    """Draw Glorot-uniform weights and zero biases: ``(replicas, rows, inputs * outputs + outputs)``.
+def glorot_rows(generators: Sequence[torch.Generator], rows: int, shape: Shape, device: str) -> Tensor:
+    """Draw Glorot-uniform weights and zero biases: ``(replicas, rows, row_inputs * units + units)``.
 
     Every replica draws from its own generator on the CPU, so its numbers depend neither on the others nor on
     the device.
     """
-    values = torch.zeros(len(generators), rows, inputs * outputs + outputs)
-    bound = (6 / (inputs + outputs)) ** 0.5
+    weights = shape.row_inputs * shape.units
+    values = torch.zeros(len(generators), rows, weights + shape.units)
+    bound = (6 / sum(shape.fans)) ** 0.5
     for replica, generator in zip(values, generators, strict=True):
-        replica[:, : inputs * outputs].uniform_(-bound, bound, generator=generator)
+        replica[:, :weights].uniform_(-bound, bound, generator=generator)
     return values.to(device)
 
 
@@ -75,11 +76,9 @@ class PathNet:
     """The modules, heads, training counters and optimizer state of some replicas of one network.
 
     Args:
-        layers: Layers of modules (L).
+        shapes: One a layer (L of them): what its modules take and give.
         modules: Modules a layer (M).
         active: Most modules a path activates in a layer (N).
-        inputs: Numbers in an observation.
-        units: ReLU units a module.
         generators: One a replica, the source of its initial weights.
         state_names: Optimizer state to keep for every module; see :class:`pathnet_rl.optimizer.Optimizer`.
         device: Torch device of every tensor.
@@ -87,41 +86,56 @@ class PathNet:
 
     def __init__(
         self,
+        shapes: Sequence[Shape],
         *,
-        layers: int,
         modules: int,
         active: int,
-        inputs: int,
-        units: int,
         generators: Sequence[torch.Generator],
-        state_names: Sequence[str],
+        state_names: Sequence[str] = (),
         device: str = "cpu",
     ) -> None:
-        self.layers, self.modules, self.active = layers, modules, active
-        self.inputs, self.units, self.replicas = inputs, units, len(generators)
+        self.shapes = tuple(shapes)
+        self.layers, self.modules, self.active = len(shapes), modules, active
+        self.inputs, self.replicas = shapes[0].inputs, len(generators)
         self.state_names, self.device = tuple(state_names), device
-        widths = [inputs] + [units] * (layers - 1)
-        self.initial_rmk = [glorot_rows(generators, modules, width, units, device) for width in widths]
+        self.initial_rmk = [glorot_rows(generators, modules, shape, device) for shape in shapes]
         self.stacks = [
-            Stack.of(initial.clone(), width, units, state_names)
-            for initial, width in zip(self.initial_rmk, widths, strict=True)
+            Stack.of(shape, initial.clone(), state_names)
+            for initial, shape in zip(self.initial_rmk, shapes, strict=True)
         ]
         self.heads: dict[str, Stack] = {}
-        self.frozen_rlm: NDArray[np.bool_] = np.zeros((self.replicas, layers, modules), dtype=bool)
-        self.trained_rlm: NDArray[np.int64] = np.zeros((self.replicas, layers, modules), dtype=np.int64)
+        self.frozen_rlm: NDArray[np.bool_] = np.zeros((self.replicas, self.layers, modules), dtype=bool)
+        self.trained_rlm: NDArray[np.int64] = np.zeros((self.replicas, self.layers, modules), dtype=np.int64)
         """Training counters: evaluations in which a module was trained while open."""
+
+    def restart(self, generator: torch.Generator, *, replica: int) -> None:
+        """Make a replica a new network: new initial weights, nothing frozen, nothing trained."""
+        self.frozen_rlm[replica] = False
+        for shape, initial_rmk in zip(self.shapes, self.initial_rmk, strict=True):
+            initial_rmk[replica] = glorot_rows([generator], self.modules, shape, self.device)[0]
+        self.reinitialise(replica=replica)
+
+    def _head_shape(self, outputs: int) -> Dense:
+        return Dense(self.shapes[-1].outputs, outputs)
 
     def add_heads(self, task: str, copies: int, outputs: int, generators: Sequence[torch.Generator]) -> None:
         """Give a task new heads, ``copies`` a replica (one for each member of a population)."""
-        values = glorot_rows(generators, copies, self.units, outputs, self.device)
-        self.heads[task] = Stack.of(values, self.units, outputs, self.state_names)
+        shape = self._head_shape(outputs)
+        self.heads[task] = Stack.of(shape, glorot_rows(generators, copies, shape, self.device), self.state_names)
+
+    def restart_head(self, task: str, generator: torch.Generator, *, replica: int) -> None:
+        """Draw the numbers of a replica's heads of a task anew."""
+        heads = self.heads[task]
+        copies = heads.values_rmk.shape[1]
+        heads.values_rmk[replica] = glorot_rows([generator], copies, heads.shape, self.device)[0]
+        heads.still(replica, torch.ones(copies, dtype=torch.bool))
 
     def keep_head(self, task: str, copy: int) -> None:
         """Drop all of a task's heads but one: what remains when its search is over."""
         heads = self.heads[task]
         state = {name: tensor[:, [copy]].clone() for name, tensor in heads.state_rmk.items()}
         values, updates = heads.values_rmk[:, [copy]].clone(), heads.updates_rm[:, [copy]].clone()
-        self.heads[task] = Stack(heads.inputs, heads.outputs, values, state, updates)
+        self.heads[task] = Stack(heads.shape, values, state, updates)
 
     def freeze(self, path: Path, *, replica: int = 0) -> list[list[int]]:
         """Freeze a path's modules for good; their optimizer state is dropped, so none is left that could move.
@@ -188,19 +202,19 @@ class PathNet:
         self.trained_rlm = tensors["trained"].numpy().copy()
         for layer, stack in enumerate(self.stacks):
             self.initial_rmk[layer] = tensors[f"layer.{layer}.initial"].to(self.device)
-            self.stacks[layer] = self._stack(tensors, f"layer.{layer}", stack.inputs, stack.outputs)
+            self.stacks[layer] = self._stack(tensors, f"layer.{layer}", stack.shape)
         heads = [name.removeprefix("head.").removesuffix(".values") for name in tensors if _is_head(name)]
         for task in heads:
-            outputs = tensors[f"head.{task}.values"].shape[2] // (self.units + 1)
-            self.heads[task] = self._stack(tensors, f"head.{task}", self.units, outputs)
+            outputs = tensors[f"head.{task}.values"].shape[2] // (self.shapes[-1].outputs + 1)
+            self.heads[task] = self._stack(tensors, f"head.{task}", self._head_shape(outputs))
 
-    def _stack(self, tensors: dict[str, Tensor], name: str, inputs: int, outputs: int) -> Stack:
+    def _stack(self, tensors: dict[str, Tensor], name: str, shape: Shape) -> Stack:
         state = {key: tensors[f"{name}.{key}"].to(self.device) for key in self.state_names}
         values, updates = (
             tensors[f"{name}.values"].to(self.device),
             tensors[f"{name}.updates"].to(self.device),
         )
-        return Stack(inputs, outputs, values, state, updates)
+        return Stack(shape, values, state, updates)
 
 
 def _is_head(name: str) -> bool:

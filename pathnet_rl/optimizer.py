@@ -25,10 +25,10 @@ class Optimizer(Protocol):
         """Move every row once.
 
         Args:
-            values: Parameters, a tensor ``(replicas, rows, numbers)`` a layer; changed in place.
+            values: Parameters, a tensor ``(replicas, rows, ...)`` a layer; changed in place.
             gradients: Of the same shapes; rows that must not move are zero.
             state: A list of the same shapes for each of ``state_names``; changed in place.
-            updates: Updates each row has seen, this one included, ``(replicas, rows, 1)``; 1 or more.
+            updates: Updates each row has seen, this one included, ``(replicas, rows, 1, 1)``; 1 or more.
         """
         ...
 
@@ -68,3 +68,28 @@ class Adam:
             rate = (self.learning_rate / (1 - self.mean_decay**exact)).to(value.dtype)
             root = (1 - self.square_decay**exact).sqrt_().to(value.dtype)
             value.sub_(rate * mean / (square.sqrt().div_(root).add_(self.epsilon)))
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Plain stochastic gradient descent, without state."""
+
+    learning_rate: float
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """Nothing is kept."""
+        return ()
+
+    @torch.no_grad()
+    def step(
+        self,
+        values: list[Tensor],
+        gradients: list[Tensor],
+        state: dict[str, list[Tensor]],
+        updates: list[Tensor],
+    ) -> None:
+        """Move every row once; see :class:`Optimizer`."""
+        del state, updates
+        for value, gradient in zip(values, gradients, strict=True):
+            value.sub_(gradient, alpha=self.learning_rate)

@@ -9,17 +9,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
-from pathnet_rl.network import PathNet
+from pathnet_rl.network import PathNet, Stack
 from pathnet_rl.optimizer import Optimizer
 from pathnet_rl.paths import EMPTY
+from pathnet_rl.shapes import Shape
 
 
 class WorkingSet:
     """Paths of a population, ready to be trained together.
 
-    A module that several paths activate is held once: their gradients add up. Each layer ends with a row of
-    zeros that stands for an empty slot: through a ReLU it adds nothing and receives no gradient.
+    A module that several paths activate is held once: their gradients add up. An empty slot is a row of zeros:
+    through a ReLU it adds nothing and receives no gradient. Where a replica has a single path, its rows are its
+    slots, laid out in memory as the one matrix that a layer multiplies by, so that no step gathers anything.
 
     Args:
         net: Where the modules come from and return to.
@@ -40,10 +43,14 @@ class WorkingSet:
         self.net, self.task, self.optimizer = net, task, optimizer
         self.paths_rpln = paths_rpln
         self.replicas, self.paths = paths_rpln.shape[:2]
-        rows, slots = zip(*(_rows_and_slots(paths_rpln[:, :, layer]) for layer in range(net.layers)), strict=True)
-        self._rows_ru: list[NDArray[np.int64]] = [*rows, heads_rp]
-        self._slots_gn = [torch.from_numpy(slot).to(net.device) for slot in slots]
         self._stacks = [*net.stacks, net.heads[task]]
+        self._slots_gn: list[Tensor | None] = [None] * net.layers
+        if self.paths == 1:
+            self._rows_ru: list[NDArray[np.int64]] = [*paths_rpln[:, 0].transpose(1, 0, 2), heads_rp]
+        else:
+            collected = [_rows_and_slots(paths_rpln[:, :, layer]) for layer in range(net.layers)]
+            self._rows_ru = [*(rows for rows, _ in collected), heads_rp]
+            self._slots_gn = [torch.from_numpy(slots).to(net.device) for _, slots in collected]
         self._trainable_ru = [self._open_rows(layer) for layer in range(net.layers)]
         self._trainable_ru.append(np.ones_like(heads_rp, dtype=bool))
         self._gather()
@@ -54,24 +61,30 @@ class WorkingSet:
         return (rows != EMPTY) & ~np.take_along_axis(self.net.frozen_rlm[:, layer], rows, axis=1)
 
     def _gather(self) -> None:
+        """Take the rows out of the network: values and state ``(r, u, row_inputs + 1, units)``, biases last."""
         device = self.net.device
         self.values: list[Tensor] = []
         state_names = self.optimizer.state_names if self.optimizer else ()
         self.state: dict[str, list[Tensor]] = {name: [] for name in state_names}
         self.updates: list[Tensor] = []
+        self._still: list[tuple[Tensor, Tensor] | None] = []
         for stack, rows, trainable in zip(self._stacks, self._rows_ru, self._trainable_ru, strict=True):
             replica = torch.arange(self.replicas, device=device)[:, None]
             row = torch.from_numpy(np.maximum(rows, 0)).to(device)
-            used = torch.from_numpy(rows != EMPTY).to(device)[..., None]
-            self.values.append((stack.values_rmk[replica, row] * used).requires_grad_())
+            self.values.append(self._taken(stack, stack.values_rmk[replica, row], rows != EMPTY).requires_grad_())
             for name, tensors in self.state.items():
-                moving = torch.from_numpy(trainable).to(device)[..., None]
-                tensors.append(stack.state_rmk[name][replica, row] * moving)
-            self.updates.append(stack.updates_rm[replica, row][..., None])
-        self.masks = [
-            None if trainable.all() else torch.from_numpy(trainable).to(device)[..., None].to(torch.float32)
-            for trainable in self._trainable_ru
-        ]
+                tensors.append(self._taken(stack, stack.state_rmk[name][replica, row], trainable))
+            self.updates.append(stack.updates_rm[replica, row][..., None, None])
+            still = np.nonzero(~trainable & (rows != EMPTY))
+            at = tuple(torch.from_numpy(axis).to(device) for axis in still)
+            self._still.append((at[0], at[1]) if len(still[0]) else None)
+
+    def _taken(self, stack: Stack, rows_ruk: Tensor, used_ru: NDArray[np.bool_]) -> Tensor:
+        """Return rows as matrices, those not used zero, in the memory order that :func:`_matrices` wants."""
+        rows_ruio = rows_ruk.unflatten(-1, (-1, stack.shape.units))
+        if not used_ru.all():
+            rows_ruio[tuple(torch.from_numpy(axis) for axis in np.nonzero(~used_ru))] = 0
+        return rows_ruio.transpose(1, 2).contiguous().transpose(1, 2) if self.paths == 1 else rows_ruio
 
     def forward(self, inputs_rpbi: Tensor, values: list[Tensor] | None = None) -> Tensor:
         """Run every path on its own batch.
@@ -85,12 +98,10 @@ class WorkingSet:
         """
         values = self.values if values is None else values
         hidden_gbi = inputs_rpbi.flatten(0, 1)
-        for values_ruk, slots_gn, stack in zip(values, self._slots_gn, self._stacks, strict=False):
-            hidden_gbi = _layer(hidden_gbi, values_ruk, slots_gn, stack.inputs, stack.outputs)
-        heads_gk, heads = values[-1].flatten(0, 1), self._stacks[-1]
-        weight_gio = heads_gk[:, : heads.inputs * heads.outputs].unflatten(1, (heads.inputs, heads.outputs))
-        bias_g1o = heads_gk[:, heads.inputs * heads.outputs :].unsqueeze(1)
-        return torch.baddbmm(bias_g1o, hidden_gbi, weight_gio).unflatten(0, (self.replicas, self.paths))
+        for shape, values_ruio, slots_gn in zip(self.net.shapes, values, self._slots_gn, strict=False):
+            hidden_gbi = _layer(hidden_gbi, shape, values_ruio, slots_gn)
+        outputs_gbo = _product(hidden_gbi, values[-1].flatten(0, 1))
+        return outputs_gbo.unflatten(0, (self.replicas, self.paths))
 
     def step(self, loss: Tensor) -> None:
         """Take one optimizer step down the loss (a sum over paths) in all modules that are not frozen.
@@ -101,9 +112,9 @@ class WorkingSet:
         if self.optimizer is None:
             raise ValueError("this working set has no optimizer: give it one to train its paths")
         gradients = list(torch.autograd.grad(loss, self.values))
-        for index, mask in enumerate(self.masks):
-            if mask is not None:
-                gradients[index] *= mask
+        for gradient, still in zip(gradients, self._still, strict=True):
+            if still is not None:
+                gradient[still] = 0
         for index in range(len(self.updates)):
             self.updates[index] += 1
         with torch.no_grad():
@@ -115,10 +126,11 @@ class WorkingSet:
 
     def finite_rp(self) -> NDArray[np.bool_]:
         """Return which paths have only finite numbers, ``(replicas, paths)``."""
-        finite = torch.isfinite(self.values[-1]).all(-1)
-        for values_ruk, slots_gn in zip(self.values, self._slots_gn, strict=False):
-            rows = torch.isfinite(values_ruk).all(-1).flatten()
-            finite &= rows[slots_gn].all(-1).unflatten(0, (self.replicas, self.paths))
+        finite = torch.isfinite(self.values[-1]).all(-1).all(-1)
+        for values_ruio, slots_gn in zip(self.values, self._slots_gn, strict=False):
+            rows_ru = torch.isfinite(values_ruio).all(-1).all(-1)
+            slots = rows_ru if slots_gn is None else rows_ru.flatten()[slots_gn]
+            finite &= slots.all(-1).view(self.replicas, self.paths)
         return finite.cpu().numpy()
 
     @torch.no_grad()
@@ -129,10 +141,10 @@ class WorkingSet:
         ):
             replica, column = (torch.from_numpy(axis) for axis in np.nonzero(trainable))
             row = torch.from_numpy(rows[trainable])
-            stack.values_rmk[replica, row] = self.values[index].detach()[replica, column]
+            stack.values_rmk[replica, row] = self.values[index].detach()[replica, column].flatten(1)
             for name, tensors in self.state.items():
-                stack.state_rmk[name][replica, row] = tensors[index][replica, column]
-            stack.updates_rm[replica, row] = self.updates[index][replica, column, 0]
+                stack.state_rmk[name][replica, row] = tensors[index][replica, column].flatten(1)
+            stack.updates_rm[replica, row] = self.updates[index][replica, column, 0, 0]
 
     def count_evaluation(self) -> None:
         """Add one evaluation to the training counter of every open module, for each path it lies on."""
@@ -161,11 +173,21 @@ def _rows_and_slots(layer_rpn: NDArray[np.int64]) -> tuple[NDArray[np.int64], ND
     return rows, slots.reshape(replicas * paths, active)
 
 
-def _layer(hidden_gbi: Tensor, values_ruk: Tensor, slots_gn: Tensor, inputs: int, outputs: int) -> Tensor:
+def _layer(hidden_gbi: Tensor, shape: Shape, values_ruio: Tensor, slots_gn: Tensor | None) -> Tensor:
     """Sum the ReLU outputs of each path's active modules: ``(g, b, inputs) -> (g, b, outputs)``."""
-    groups, active = slots_gn.shape
-    chosen_gnk = values_ruk.flatten(0, 1).index_select(0, slots_gn.flatten()).view(groups, active, -1)
-    weight_gnio = chosen_gnk[..., : inputs * outputs].unflatten(-1, (inputs, outputs))
-    weight_gi_no = weight_gnio.transpose(1, 2).reshape(groups, inputs, active * outputs)
-    bias_g1_no = chosen_gnk[..., inputs * outputs :].reshape(groups, 1, active * outputs)
-    return torch.baddbmm(bias_g1_no, hidden_gbi, weight_gi_no).relu().unflatten(-1, (active, outputs)).sum(-2)
+    matrix_gi_no = _matrices(values_ruio, slots_gn)
+    rows_gr_no = _product(shape.to_rows(hidden_gbi), matrix_gi_no).relu()
+    return shape.from_rows(rows_gr_no.unflatten(-1, (-1, shape.units)).sum(-2), hidden_gbi.shape[1])
+
+
+def _matrices(values_ruio: Tensor, slots_gn: Tensor | None) -> Tensor:
+    """Put the matrices of each path's slots side by side, ``(g, row_inputs + 1, active * units)``."""
+    if slots_gn is None:  # a view: the rows lie in this order already
+        return values_ruio.transpose(1, 2).flatten(2)
+    chosen_gnio = values_ruio.flatten(0, 1).index_select(0, slots_gn.flatten()).unflatten(0, slots_gn.shape)
+    return chosen_gnio.transpose(1, 2).flatten(2)
+
+
+def _product(rows_gri: Tensor, matrix_gio: Tensor) -> Tensor:
+    """Multiply rows by matrices whose last row is the bias: ``(g, r, i) x (g, i + 1, o) -> (g, r, o)``."""
+    return torch.bmm(functional.pad(rows_gri, (0, 1), value=1.0), matrix_gio)

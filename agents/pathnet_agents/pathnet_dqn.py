@@ -21,6 +21,7 @@ from pathnet_rl.paths import Path, Paths, from_lists, to_lists
 from pathnet_rl.records import Evaluation, Record, SubTaskRecord
 from pathnet_rl.rng import episode_seeds, numpy_generator, torch_generator
 from pathnet_rl.settings import NetworkSettings, SearchSettings, SubTaskSettings
+from pathnet_rl.shapes import dense_layers
 
 EVALUATION_EPISODES = 100
 WEIGHTS, NOTES = "weights.safetensors", "agent.json"
@@ -115,11 +116,9 @@ class PathNetDQN:
     def _make_network(self, inputs: int, outputs: int) -> PathNet:
         self.outputs = outputs
         return PathNet(
-            layers=self.network.layers,
+            dense_layers(inputs, self.network.units, self.network.layers),
             modules=self.network.modules,
             active=self.network.active,
-            inputs=inputs,
-            units=self.network.units,
             generators=[torch_generator(self.seed, 0, "modules")],
             state_names=Adam(self.dqn.learning_rate).state_names,
             device=self.device,

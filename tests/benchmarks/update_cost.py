@@ -17,6 +17,7 @@ from pathnet_rl.network import PathNet
 from pathnet_rl.optimizer import Adam
 from pathnet_rl.paths import random_paths
 from pathnet_rl.rng import numpy_generator, torch_generator
+from pathnet_rl.shapes import dense_layers
 from pathnet_rl.working_set import WorkingSet
 
 ROUNDS, UPDATES = 9, 40
@@ -29,11 +30,9 @@ def make_update(paths, batch, modules):
     adam = Adam(5e-4)
     generators = [torch_generator(0, 0, "benchmark")]
     net = PathNet(
-        layers=3,
+        dense_layers(8, 32, 3),
         modules=modules,
         active=3,
-        inputs=8,
-        units=32,
         generators=generators,
         state_names=adam.state_names,
     )

@@ -7,6 +7,7 @@ from pathnet_agents.replay import Sample
 from pathnet_rl.network import PathNet
 from pathnet_rl.optimizer import Adam
 from pathnet_rl.paths import random_paths
+from pathnet_rl.shapes import dense_layers
 from pathnet_rl.working_set import WorkingSet
 
 PATHS, BATCH, INPUTS, ACTIONS, DISCOUNT = 3, 7, 4, 3, 0.9
@@ -17,13 +18,7 @@ def working():
     adam = Adam(0.01)
     generators = [torch.Generator().manual_seed(0)]
     net = PathNet(
-        layers=2,
-        modules=5,
-        active=2,
-        inputs=INPUTS,
-        units=6,
-        generators=generators,
-        state_names=adam.state_names,
+        dense_layers(INPUTS, 6, 2), modules=5, active=2, generators=generators, state_names=adam.state_names
     )
     net.add_heads("a", PATHS, ACTIONS, generators)
     paths = random_paths(PATHS, 2, 5, 2, np.random.default_rng(0))

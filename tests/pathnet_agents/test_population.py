@@ -7,6 +7,7 @@ from pathnet_rl.network import PathNet
 from pathnet_rl.paths import EMPTY, membership, random_paths
 from pathnet_rl.rng import torch_generator
 from pathnet_rl.settings import SearchSettings
+from pathnet_rl.shapes import dense_layers
 from pathnet_rl.working_set import WorkingSet
 
 SEARCH = SearchSettings(population=8, warm_share=0.75, clone_probability=0.7)
@@ -15,7 +16,7 @@ SEARCH = SearchSettings(population=8, warm_share=0.75, clone_probability=0.7)
 def prepared(modules=40):
     """Return a network that has frozen a path for task ``"old"`` and has heads for ``"new"``."""
     net = PathNet(
-        layers=3, modules=modules, active=3, inputs=8, units=8, generators=[torch_generator(0, 0, "modules")],
+        dense_layers(8, 8, 3), modules=modules, active=3, generators=[torch_generator(0, 0, "modules")],
         state_names=("mean", "square"),
     )  # fmt: skip
     net.add_heads("old", 1, 4, [torch_generator(0, 0, "heads")])

@@ -7,6 +7,7 @@ from pathnet_rl.network import PathNet
 from pathnet_rl.optimizer import Adam
 from pathnet_rl.paths import random_paths
 from pathnet_rl.rng import torch_generator
+from pathnet_rl.shapes import dense_layers
 
 ADAM = Adam(learning_rate=0.01)
 
@@ -14,11 +15,9 @@ ADAM = Adam(learning_rate=0.01)
 def make_network(replicas=2, layers=3, modules=6, active=3, inputs=5, units=4, members=4, outputs=3):
     """Return a network with heads for the task ``"a"``."""
     net = PathNet(
-        layers=layers,
+        dense_layers(inputs, units, layers),
         modules=modules,
         active=active,
-        inputs=inputs,
-        units=units,
         generators=[torch_generator(7, replica, "modules") for replica in range(replicas)],
         state_names=ADAM.state_names,
     )

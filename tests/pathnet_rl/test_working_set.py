@@ -11,7 +11,7 @@ def reference_forward(net, path, head, replica, inputs, leaves):
     """Run one path plainly in float64, module by module; ``leaves`` collects its parameters by place."""
     hidden = inputs.double()
     for layer, genes in enumerate(path):
-        total = torch.zeros(len(hidden), net.units, dtype=torch.float64)
+        total = torch.zeros(len(hidden), net.shapes[layer].units, dtype=torch.float64)
         for module in genes[genes != EMPTY]:
             weight, bias = leaf(leaves, net.stacks[layer], layer, replica, int(module))
             total = total + torch.relu(hidden @ weight + bias)
@@ -28,9 +28,10 @@ def leaf(leaves, stack, layer, replica, module):
     return leaves[layer, replica, module]
 
 
-def test_batched_forward_and_backward_equal_a_plain_path_by_path_reference():
+@pytest.mark.parametrize("members", [1, 4])
+def test_batched_forward_and_backward_equal_a_plain_path_by_path_reference(members):
     net = make_network()
-    paths = make_paths(net)
+    paths = make_paths(net, members=members)
     inputs = random_inputs(paths, net)
     working = WorkingSet(net, "a", paths, heads_of(paths), ADAM)
     outputs = working.forward(inputs)
@@ -50,7 +51,8 @@ def test_batched_forward_and_backward_equal_a_plain_path_by_path_reference():
         index = net.layers if layer == "head" else layer
         row = module if layer == "head" else int(np.flatnonzero(working._rows_ru[index][replica] == module)[0])
         plain = torch.cat([weight.grad.flatten(), bias.grad])
-        assert torch.allclose(gradients[index][replica, row].double(), plain, atol=1e-4, rtol=1e-4)
+        gradient = gradients[index][replica, row].flatten().double()
+        assert torch.allclose(gradient, plain, atol=1e-4, rtol=1e-4)
 
 
 def test_the_empty_slot_neither_adds_nor_learns():
