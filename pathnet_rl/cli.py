@@ -60,12 +60,13 @@ def train(
     ] = None,
 ) -> None:
     """Train a curriculum, sub-task after sub-task."""
-    from pathnet_rl.curriculum import CurriculumError, load_curriculum
+    from pathnet_rl.configuration import ConfigurationError
+    from pathnet_rl.curriculum import load_curriculum
 
     overrides = list(set_ or []) + ([f"seed={seed}"] if seed is not None else [])
     try:
         loaded = load_curriculum(curriculum, overrides)
-    except CurriculumError as error:
+    except ConfigurationError as error:
         refuse(error)
     from pathnet_rl.run import Run, RunError
     from pathnet_rl.training import DeviceError, choose_device
@@ -121,15 +122,15 @@ def evaluate(
     """Replay the path and head of learned sub-tasks, greedily, on held-out seeds."""
     from rich.console import Console as Screen
 
+    from pathnet_rl.configuration import ConfigurationError
     from pathnet_rl.console import evaluation_table
-    from pathnet_rl.curriculum import CurriculumError
     from pathnet_rl.run import Run, RunError
     from pathnet_rl.training import DeviceError, choose_device, load_agent
 
     try:
         opened = Run.open(run)
         agent = load_agent(opened, choose_device(device))
-    except (CurriculumError, RunError, DeviceError) as error:
+    except (ConfigurationError, RunError, DeviceError) as error:
         refuse(error)
     if task is not None and task not in agent.learned:
         refuse(f"--task {task}: {run} has learned {', '.join(agent.learned) or 'no sub-task yet'}")

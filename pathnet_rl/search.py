@@ -1,9 +1,9 @@
 """PathSearch: ask, train, tell, until someone has seen enough; it knows nobody who listens."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pathnet_rl.evolution import Evolution, Replacement
 from pathnet_rl.paths import Path, Paths
@@ -35,37 +35,37 @@ class PathSearch:
     """The generations of one search.
 
     Args:
-        task: Trains and judges the paths.
-        evolution: Proposes them.
+        evolution: Proposes the paths.
         first_index: Number of the first generation.
     """
 
-    def __init__(self, task: Task, evolution: Evolution, first_index: int = 0) -> None:
-        self.task, self.evolution, self.next_index = task, evolution, first_index
+    def __init__(self, evolution: Evolution, first_index: int = 0) -> None:
+        self.evolution, self.next_index = evolution, first_index
 
-    def step(self) -> Generation:
-        """Run one generation."""
+    def ask(self) -> tuple[NDArray[np.int64], Paths]:
+        """Return the members to train in this generation, and their paths ``(trained, layers, active)``."""
+        self._members = self.evolution.ask()
+        return self._members, self.evolution.population[self._members]
+
+    def tell(self, outcome: Outcome) -> Generation:
+        """Take what training the members gave, hold the tournament and return the generation."""
         evolution = self.evolution
-        members = evolution.ask()
-        outcome = self.task.train(members, evolution.population[members])
         paths = evolution.population.copy()
-        replacement = evolution.tell(members, outcome.fitness, outcome.judged)
-        fitness = np.where(np.isfinite(evolution.fitness), evolution.fitness, np.nan)
-        generation = Generation(
-            index=self.next_index,
+        replacement = evolution.tell(self._members, outcome.fitness, outcome.judged)
+        self.next_index += 1
+        return Generation(
+            index=self.next_index - 1,
             paths=paths,
-            fitness=fitness,
+            fitness=np.where(np.isfinite(evolution.fitness), evolution.fitness, np.nan),
             best=evolution.best,
             failed=int((outcome.judged & ~np.isfinite(outcome.fitness)).sum()),
             outcome=outcome,
             replacement=replacement,
         )
-        if replacement is not None:
-            self.task.replaced(replacement.loser, replacement.winner)
-        self.next_index += 1
-        return generation
 
-    def __iter__(self) -> Iterator[Generation]:
-        """Yield generations without end; the caller stops when the task is solved or the budget is spent."""
-        while True:
-            yield self.step()
+    def step(self, task: Task) -> Generation:
+        """Run one generation on a task."""
+        generation = self.tell(task.train(*self.ask()))
+        if generation.replacement is not None:
+            task.replaced(generation.replacement.loser, generation.replacement.winner)
+        return generation

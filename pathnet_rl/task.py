@@ -1,4 +1,4 @@
-"""Task: what a path is trained on. Supervised digits and RL sub-tasks are both Tasks."""
+"""Task: what the members of a population are trained on, and what training gave."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pathnet_rl.paths import Path, Paths
+from pathnet_rl.paths import Paths
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Outcome:
 
 
 class Task(Protocol):
-    """Trains the members of a population and says when it is solved."""
+    """Trains the members of a population."""
 
     def train(self, members: NDArray[np.int64], paths: Paths) -> Outcome:
         """Train these members along their paths, ``(trained, layers, active)``, for one evaluation."""
@@ -33,12 +33,4 @@ class Task(Protocol):
 
     def replaced(self, loser: int, winner: int) -> None:
         """Take notice that a member is now a mutated copy of another (it inherits the head)."""
-        ...
-
-    def evaluate(self, member: int, path: Path) -> dict[str, float]:
-        """Measure one member's path without training it."""
-        ...
-
-    def solved(self, metrics: dict[str, float]) -> bool:
-        """Say whether an evaluation's metrics reach the task's threshold."""
         ...

@@ -30,6 +30,7 @@ class WorkingSet:
         paths_rpln: The paths, ``(replicas, paths, layers, active)``.
         heads_rp: Which head each path uses, ``(replicas, paths)``, distinct within a replica.
         optimizer: The rule of :meth:`step`; without one the paths can only be run.
+        of: Which replicas of the network the paths belong to, ``(replicas,)``; by default all, in order.
     """
 
     def __init__(
@@ -39,8 +40,10 @@ class WorkingSet:
         paths_rpln: NDArray[np.int64],
         heads_rp: NDArray[np.int64],
         optimizer: Optimizer | None = None,
+        of: NDArray[np.int64] | None = None,
     ) -> None:
         self.net, self.task, self.optimizer = net, task, optimizer
+        self._of = np.arange(net.replicas) if of is None else of
         self.paths_rpln = paths_rpln
         self.replicas, self.paths = paths_rpln.shape[:2]
         self._stacks = [*net.stacks, net.heads[task]]
@@ -58,7 +61,7 @@ class WorkingSet:
     def _open_rows(self, layer: int) -> NDArray[np.bool_]:
         """Return which rows hold a module that is not frozen, ``(replicas, rows)``."""
         rows = self._rows_ru[layer]
-        return (rows != EMPTY) & ~np.take_along_axis(self.net.frozen_rlm[:, layer], rows, axis=1)
+        return (rows != EMPTY) & ~np.take_along_axis(self.net.frozen_rlm[self._of, layer], rows, axis=1)
 
     def _gather(self) -> None:
         """Take the rows out of the network: values and state ``(r, u, row_inputs + 1, units)``, biases last."""
@@ -69,7 +72,7 @@ class WorkingSet:
         self.updates: list[Tensor] = []
         self._still: list[tuple[Tensor, Tensor] | None] = []
         for stack, rows, trainable in zip(self._stacks, self._rows_ru, self._trainable_ru, strict=True):
-            replica = torch.arange(self.replicas, device=device)[:, None]
+            replica = torch.from_numpy(self._of).to(device)[:, None]
             row = torch.from_numpy(np.maximum(rows, 0)).to(device)
             self.values.append(self._taken(stack, stack.values_rmk[replica, row], rows != EMPTY).requires_grad_())
             for name, tensors in self.state.items():
@@ -100,7 +103,7 @@ class WorkingSet:
         hidden_gbi = inputs_rpbi.flatten(0, 1)
         for shape, values_ruio, slots_gn in zip(self.net.shapes, values, self._slots_gn, strict=False):
             hidden_gbi = _layer(hidden_gbi, shape, values_ruio, slots_gn)
-        outputs_gbo = _product(hidden_gbi, values[-1].flatten(0, 1))
+        outputs_gbo = product(hidden_gbi, values[-1].flatten(0, 1))
         return outputs_gbo.unflatten(0, (self.replicas, self.paths))
 
     def step(self, loss: Tensor) -> None:
@@ -139,17 +142,17 @@ class WorkingSet:
         for index, (stack, rows, trainable) in enumerate(
             zip(self._stacks, self._rows_ru, self._trainable_ru, strict=True)
         ):
-            replica, column = (torch.from_numpy(axis) for axis in np.nonzero(trainable))
-            row = torch.from_numpy(rows[trainable])
-            stack.values_rmk[replica, row] = self.values[index].detach()[replica, column].flatten(1)
+            taken, column = (torch.from_numpy(axis) for axis in np.nonzero(trainable))
+            replica, row = torch.from_numpy(self._of)[taken], torch.from_numpy(rows[trainable])
+            stack.values_rmk[replica, row] = self.values[index].detach()[taken, column].flatten(1)
             for name, tensors in self.state.items():
-                stack.state_rmk[name][replica, row] = tensors[index][replica, column].flatten(1)
-            stack.updates_rm[replica, row] = self.updates[index][replica, column, 0, 0]
+                stack.state_rmk[name][replica, row] = tensors[index][taken, column].flatten(1)
+            stack.updates_rm[replica, row] = self.updates[index][taken, column, 0, 0]
 
     def count_evaluation(self) -> None:
         """Add one evaluation to the training counter of every open module, for each path it lies on."""
-        replica, path, layer, slot = np.nonzero(self.paths_rpln != EMPTY)
-        module = self.paths_rpln[replica, path, layer, slot]
+        taken, path, layer, slot = np.nonzero(self.paths_rpln != EMPTY)
+        replica, module = self._of[taken], self.paths_rpln[taken, path, layer, slot]
         is_open = ~self.net.frozen_rlm[replica, layer, module]
         np.add.at(self.net.trained_rlm, (replica[is_open], layer[is_open], module[is_open]), 1)
 
@@ -176,7 +179,7 @@ def _rows_and_slots(layer_rpn: NDArray[np.int64]) -> tuple[NDArray[np.int64], ND
 def _layer(hidden_gbi: Tensor, shape: Shape, values_ruio: Tensor, slots_gn: Tensor | None) -> Tensor:
     """Sum the ReLU outputs of each path's active modules: ``(g, b, inputs) -> (g, b, outputs)``."""
     matrix_gi_no = _matrices(values_ruio, slots_gn)
-    rows_gr_no = _product(shape.to_rows(hidden_gbi), matrix_gi_no).relu()
+    rows_gr_no = product(shape.to_rows(hidden_gbi), matrix_gi_no).relu()
     return shape.from_rows(rows_gr_no.unflatten(-1, (-1, shape.units)).sum(-2), hidden_gbi.shape[1])
 
 
@@ -188,6 +191,6 @@ def _matrices(values_ruio: Tensor, slots_gn: Tensor | None) -> Tensor:
     return chosen_gnio.transpose(1, 2).flatten(2)
 
 
-def _product(rows_gri: Tensor, matrix_gio: Tensor) -> Tensor:
+def product(rows_gri: Tensor, matrix_gio: Tensor) -> Tensor:
     """Multiply rows by matrices whose last row is the bias: ``(g, r, i) x (g, i + 1, o) -> (g, r, o)``."""
     return torch.bmm(functional.pad(rows_gri, (0, 1), value=1.0), matrix_gio)

@@ -56,7 +56,7 @@ class Lesson:
         self.member = 0
         self.mastered = False
         self.why = ""
-        self.search = PathSearch(sub_task, self._evolution(population))
+        self.search = PathSearch(self._evolution(population))
         self._phase_started, self._verify_from, self._last_gain = 0, 0, 0
         self._best_progress = -np.inf
         self._best_verified: Verified | None = None
@@ -82,7 +82,7 @@ class Lesson:
         """Run generations; ``mastered``, ``why``, ``path`` and ``member`` tell how it ended."""
         while not self.why:
             started, steps = time.perf_counter(), self.sub_task.env_steps
-            generation, phase = self.search.step(), self.phase
+            generation, phase = self.search.step(self.sub_task), self.phase
             self.path, self.member = generation.best_path, generation.best
             env_steps_per_s = (self.sub_task.env_steps - steps) / (time.perf_counter() - started)
             stalled = phase == "consolidate" and self._stalled()
@@ -160,7 +160,7 @@ class Lesson:
     def _enter(self, phase: Literal["search", "consolidate"], evolution: Evolution, members: int) -> None:
         self.phase, self.path, self.member = phase, evolution.population[0], 0
         self.sub_task.assign(members)
-        self.search = PathSearch(self.sub_task, evolution, first_index=self.search.next_index)
+        self.search = PathSearch(evolution, first_index=self.search.next_index)
         self._phase_started = self._last_gain = self.sub_task.env_steps
 
     def _stalled(self) -> bool:

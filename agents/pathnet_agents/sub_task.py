@@ -206,15 +206,6 @@ class SubTask:
         policy = GreedyPolicy(self.net, self.settings.name, path, head=member)
         return summarise(self.held_out.run(policy, seeds))
 
-    def evaluate(self, member: int, path: Path) -> dict[str, float]:
-        """Measure a member as :meth:`verify` does, as plain metrics."""
-        evaluation = self.verify(member, path)
-        return {"success_rate": evaluation.success_rate, "mean_return": evaluation.mean_return}
-
-    def solved(self, metrics: dict[str, float]) -> bool:
-        """Say whether an evaluation's metrics master the sub-task."""
-        return metrics[self.settings.advance.measure] >= self.settings.advance.threshold
-
     def close(self) -> None:
         """Close every environment."""
         self.lanes.close()

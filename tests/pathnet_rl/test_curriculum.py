@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pathnet_rl.curriculum import Curriculum, CurriculumError, load_curriculum, shipped_curricula
+from pathnet_rl.configuration import ConfigurationError, shipped_curricula
+from pathnet_rl.curriculum import Curriculum, load_curriculum
 
 GOOD = """\
 name: small
@@ -30,7 +31,7 @@ def load(tmp_path, text, *overrides):
 
 
 def complaints(tmp_path, text, *overrides):
-    with pytest.raises(CurriculumError) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         load(tmp_path, text, *overrides)
     return caught.value.lines
 
@@ -154,13 +155,13 @@ def test_mistakes_in_overrides_name_the_override(tmp_path, override, complaint):
 
 
 def test_a_missing_file_is_answered_with_the_shipped_names():
-    with pytest.raises(CurriculumError, match=r"nowhere: no such file; shipped curricula are .*lander_quick"):
+    with pytest.raises(ConfigurationError, match=r"nowhere: no such file; shipped curricula are .*lander_quick"):
         load_curriculum("nowhere")
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path):
     (tmp_path / "c.yaml").write_bytes(b"name: \xff")
-    with pytest.raises(CurriculumError, match="byte 6 is not UTF-8"):
+    with pytest.raises(ConfigurationError, match="byte 6 is not UTF-8"):
         load_curriculum(tmp_path / "c.yaml")
 
 
@@ -174,7 +175,7 @@ def test_any_damage_is_read_or_refused_and_never_raises_otherwise(tmp_path):
             damaged[place] = rng.choice(["", "-1", "[", "{a: 1}", "null", "1e9", "x: y", "'", *tokens])
         try:
             load(tmp_path, " ".join(damaged))
-        except CurriculumError as error:
+        except ConfigurationError as error:
             assert error.lines
 
 

@@ -1,5 +1,3 @@
-from itertools import islice
-
 import numpy as np
 
 from pathnet_rl.evolution import BinaryTournament
@@ -23,28 +21,29 @@ class FindModuleZero:
         self.heirs.append((loser, winner))
 
 
-def search(task, seed=0):
+def generations_of(task, count, seed=0):
     rng = np.random.default_rng(seed)
     population = random_paths(16, 3, 10, 3, rng)
-    return PathSearch(task, BinaryTournament(population, 10, rng))
+    search = PathSearch(BinaryTournament(population, 10, rng))
+    return [search.step(task) for _ in range(count)]
 
 
 def test_selection_finds_what_chance_alone_would_not():
     task = FindModuleZero()
-    generations = list(islice(search(task), 600))
+    generations = generations_of(task, 600)
     assert generations[-1].fitness[generations[-1].best] == 1.0
     assert np.nanmean(generations[-1].fitness) > np.nanmean(generations[20].fitness) + 0.3
 
 
 def test_the_task_hears_of_every_replacement_and_generations_are_numbered():
     task = FindModuleZero()
-    generations = list(islice(search(task), 10))
+    generations = generations_of(task, 10)
     assert [generation.index for generation in generations] == list(range(10))
     assert task.heirs == [(g.replacement.loser, g.replacement.winner) for g in generations]
 
 
 def test_failures_are_counted_and_never_best():
     task = FindModuleZero(broken=range(8))
-    generations = list(islice(search(task), 40))
+    generations = generations_of(task, 40)
     assert sum(generation.failed for generation in generations) > 0
     assert all(np.isfinite(g.fitness[g.best]) for g in generations if np.isfinite(g.fitness).any())
