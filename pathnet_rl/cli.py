@@ -1,5 +1,6 @@
-"""The command line: ``pathnet-rl train | evaluate | envs``. Torch is imported by the command that needs it."""
+"""The command line: ``pathnet-rl train | evaluate | envs | study | report``; a command imports what it needs."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -34,6 +35,10 @@ class Device(StrEnum):
 
 DeviceOption = Annotated[Device, typer.Option(help="auto uses a CUDA device where there is one.")]
 SeedOption = Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Instead of the curriculum's seed.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the file: tasks.0.budget_env_steps=50000"),
+]
 
 
 def main() -> None:
@@ -54,10 +59,7 @@ def train(
     device: DeviceOption = Device.auto,
     out: Annotated[Path | None, typer.Option(help="Run directory; default runs/NAME-seedN.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="If it exists, take the next free name.")] = False,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a key: tasks.0.budget_env_steps=50000"),
-    ] = None,
+    set_: SetOption = None,
 ) -> None:
     """Train a curriculum, sub-task after sub-task."""
     from pathnet_rl.configuration import ConfigurationError
@@ -141,6 +143,84 @@ def evaluate(
     for name in names:
         if not agent.learned[name].frozen:
             typer.echo(f"{name} was interrupted: this is its best path so far, not frozen")
+
+
+@app.command()
+def study(
+    configuration: Annotated[str, typer.Argument(help="A YAML file, or the name of a shipped study.")],
+    repeats: Annotated[int | None, typer.Option(help="Repeats of every arm, instead of the file's.")] = None,
+    arms: Annotated[str | None, typer.Option(help="Arms, joined by commas, instead of the file's.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Instead of the study's seed.")] = None,
+    device: DeviceOption = Device.auto,
+    out: Annotated[Path | None, typer.Option(help="Study directory; default runs/NAME-seedN.")] = None,
+    processes: Annotated[int | None, typer.Option(min=1, max=1024, help="Default: one a core.")] = None,
+    slots: Annotated[int, typer.Option(min=1, max=4096, help="Repeats trained at once by each process.")] = 16,
+    set_: SetOption = None,
+) -> None:
+    """Run many repeats of an experiment; give the same command again to go on after an interruption."""
+    from pathnet_rl.configuration import ConfigurationError
+    from pathnet_rl.study.settings import load_study
+
+    overrides = list(set_ or [])
+    overrides += [f"repeats={repeats}"] if repeats is not None else []
+    overrides += [f"arms=[{arms}]"] if arms is not None else []
+    overrides += [f"seed={seed}"] if seed is not None else []
+    try:
+        settings = load_study(configuration, overrides)
+    except ConfigurationError as error:
+        refuse(error)
+    from pathnet_rl.study.digits import DigitsError
+    from pathnet_rl.study.progress import StudyProgress
+    from pathnet_rl.study.study import StudyError, create_or_continue, run_study
+    from pathnet_rl.study.workers import WorkerDied
+    from pathnet_rl.training import DeviceError, choose_device
+
+    directory = out or Path("runs") / f"{settings.name}-seed{settings.seed}"
+    try:
+        chosen = choose_device(device)
+        opened = create_or_continue(directory, settings)
+    except (DeviceError, StudyError, DigitsError) as error:
+        refuse(error)
+    workers = processes or (1 if chosen == "cuda" else len(os.sched_getaffinity(0)))
+    heading = (
+        f"{settings.name}, seed {settings.seed}, {workers} processes of {slots} slots on {chosen}, into {directory}"
+    )
+    try:
+        run_study(opened, StudyProgress(heading), processes=workers, slots=slots, device=chosen)
+    except StudyError as error:
+        refuse(error)
+    except WorkerDied as error:
+        typer.echo(f"{error}", err=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; finished repeats are in {directory}, the same command goes on", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    typer.echo(f"next: pathnet-rl report {directory}")
+
+
+@app.command()
+def report(
+    study: Annotated[Path, typer.Argument(help="A study directory.")],
+    repeat: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ARM:INDEX", help="Draw this repeat by itself too; can be repeated."),
+    ] = None,
+) -> None:
+    """Write a study's figures (PDF and PNG) and its report.html."""
+    from pathnet_rl.study.report import write_report
+    from pathnet_rl.study.study import Study, StudyError
+
+    single: list[tuple[str, int]] = []
+    for text in repeat or []:
+        arm, colon, index = text.partition(":")
+        if not colon or not index.isdecimal():
+            refuse(f"--repeat {text}: is no ARM:INDEX; write search+search:3, say")
+        single.append((arm, int(index)))
+    try:
+        page = write_report(Study.open(study), single=single)
+    except StudyError as error:
+        refuse(error)
+    typer.echo(f"wrote {page} and {page.parent / 'figures'}")
 
 
 @app.command()

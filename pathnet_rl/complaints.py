@@ -152,7 +152,9 @@ def _wanted(info: FieldInfo | None) -> str:
 
 
 def _literals(info: FieldInfo | None) -> list[str]:
-    return [str(word) for word in get_args(info.annotation)] if info is not None else []
+    """Return the words that a field allows, itself or as items of its list."""
+    words = get_args(info.annotation) if info is not None else ()
+    return [str(word) for choice in words for word in (get_args(choice) or (choice,))]
 
 
 def _range(info: FieldInfo | None) -> str:

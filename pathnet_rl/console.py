@@ -130,31 +130,29 @@ def number(value: float | None, form: str) -> str:
 
 
 def summary_table(records: Iterable[SubTaskRecord]) -> Table:
-    """Return what a training found, a row a layer of each sub-task: held-out success, path, reuse, capacity."""
+    """Return what a training found, sub-task by sub-task: held-out success, path, reuse, capacity."""
     table = Table(
         title="Sub-tasks, over 100 greedy episodes on held-out seeds", title_justify="left", box=SIMPLE_HEAD
     )
-    table.add_column("sub-task", no_wrap=True)
-    table.add_column("env steps", justify="right", no_wrap=True)
-    table.add_column("success", justify="right", no_wrap=True)
-    table.add_column("return", justify="right", no_wrap=True)
-    table.add_column("layer", justify="right", no_wrap=True)
-    table.add_column("path", no_wrap=True)
-    table.add_column("reused, from whom", overflow="fold")
+    for name in ("sub-task", "layer", "path"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("reused, from whom")
     table.add_column("new", justify="right", no_wrap=True)
     for record in records:
         evaluation = record.evaluation
-        figures = [f"{record.env_steps:,}", f"{evaluation.success_rate:.0%}", f"{evaluation.mean_return:.1f}"]
-        below = ["" if record.mastered else "not mastered", f"{record.wall_s:.0f} s", "", ""]
-        for layer, modules in enumerate(record.path):
-            table.add_row(
-                *([record.task, *figures] if layer == 0 else below if layer == 1 else [""] * 4),
-                str(layer + 1),
-                " ".join(map(str, modules)),
-                reuse(record.reused[layer]),
-                str(len(record.newly_frozen[layer])),
-                end_section=layer == len(record.path) - 1,
-            )
+        figures = [
+            record.task if record.mastered else f"{record.task}: not mastered",
+            f"{evaluation.success_rate:.0%} success, return {evaluation.mean_return:.1f}",
+            f"{record.env_steps:,} steps, {record.wall_s:.0f} s",
+        ]
+        table.add_row(
+            "\n".join(figures),
+            "\n".join(str(layer + 1) for layer in range(len(record.path))),
+            "\n".join(" ".join(map(str, modules)) for modules in record.path),
+            "\n".join(reuse(layer) for layer in record.reused),
+            "\n".join(str(len(layer)) for layer in record.newly_frozen),
+            end_section=True,
+        )
     return table
 
 

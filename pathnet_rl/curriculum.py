@@ -9,7 +9,7 @@ from pydantic import Field, SerializeAsAny
 
 from pathnet_rl.agent import ENTRY_POINTS
 from pathnet_rl.complaints import Complaint, nearest
-from pathnet_rl.configuration import Configuration, Model, read_configuration, validated
+from pathnet_rl.configuration import Configuration, ConfigurationError, Model, read_configuration, validated
 from pathnet_rl.evolution import EVOLUTIONS
 from pathnet_rl.settings import AgentSettings, NetworkSettings, SearchSettings, Settings, SubTaskSettings
 from pathnet_rl.task_environments import environment_complaints
@@ -66,7 +66,10 @@ def load_curriculum(reference: str | Path, overrides: Sequence[str] = ()) -> Cur
     Raises:
         ConfigurationError: With everything that is wrong.
     """
-    return _validated(read_configuration(reference, overrides))
+    configuration = read_configuration(reference, overrides)
+    if "study" in configuration.mapping():
+        raise ConfigurationError([f"{configuration.source}: is a study; run it: pathnet-rl study {reference}"])
+    return _validated(configuration)
 
 
 def _validated(configuration: Configuration) -> Curriculum:

@@ -6,6 +6,7 @@ unused slot. Several paths are stacked in front: ``(..., layers, active)``. Rule
 """
 
 from collections.abc import Sequence
+from math import comb
 from typing import TypeAlias
 
 import numpy as np
@@ -64,6 +65,40 @@ def overlap(first: Path, second: Path) -> NDArray[np.int64]:
     """
     same = (first[:, :, None] == second[:, None, :]) & (first[:, :, None] != EMPTY)
     return same.sum(axis=(1, 2))
+
+
+def layer_overlap_distribution(modules: int, active: int) -> NDArray[np.float64]:
+    """Return the exact distribution of the modules that two random paths share in one layer.
+
+    Given the two sizes it is hypergeometric; the sizes are independent and uniform on 1..active, as
+    :func:`random_paths` draws them.
+
+    Returns:
+        ``(active + 1,)``, the probability of sharing 0, 1, ... modules.
+
+    Example:
+        >>> layer_overlap_distribution(modules=4, active=1).tolist()
+        [0.75, 0.25]
+    """
+    probabilities = np.zeros(active + 1)
+    for first in range(1, active + 1):
+        for second in range(1, active + 1):
+            for shared in range(min(first, second) + 1):
+                ways = comb(first, shared) * comb(modules - first, second - shared)
+                probabilities[shared] += ways / comb(modules, second) / active**2
+    return probabilities
+
+
+def overlap_distribution(layers: int, modules: int, active: int) -> NDArray[np.float64]:
+    """Return the exact distribution of the modules that two random paths share in all layers together.
+
+    Returns:
+        ``(layers * active + 1,)``.
+    """
+    in_one_layer, total = layer_overlap_distribution(modules, active), np.ones(1)
+    for _ in range(layers):
+        total = np.convolve(total, in_one_layer)
+    return total
 
 
 def diversity(paths: Paths, modules: int) -> float:

@@ -15,11 +15,16 @@ from pathnet_rl.working_set import WorkingSet
 
 
 class GreedyPolicy:
-    """The action of highest value along one path, ``(batch, inputs) -> (batch,)``."""
+    """The action of highest value along the only path of a working set, ``(batch, inputs) -> (batch,)``."""
 
-    def __init__(self, net: PathNet, task: str, path: Path, head: int = 0) -> None:
-        self._working = WorkingSet(net, task, path[None, None], np.array([[head]]))
-        self._device = net.device
+    def __init__(self, working: WorkingSet) -> None:
+        self._working = working
+        self._device = working.net.device
+
+    @classmethod
+    def of(cls, net: PathNet, task: str, path: Path, head: int = 0) -> "GreedyPolicy":
+        """Return the policy of a path as the network holds it."""
+        return cls(WorkingSet(net, task, path[None, None], np.array([[head]])))
 
     @torch.inference_mode()
     def __call__(self, observation: NDArray[np.float32]) -> NDArray[np.int64]:

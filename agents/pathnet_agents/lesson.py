@@ -20,7 +20,7 @@ GAIN = 0.02  # a window must beat its best by this share of its size to count as
 
 @dataclass(frozen=True)
 class Verified:
-    """A member as it was when it was verified, so that it can be taken back."""
+    """The weights that a verification has flown, so that they can be taken back."""
 
     measured: float
     path: Path
@@ -100,13 +100,12 @@ class Lesson:
 
     def _verify(self) -> Evaluation:
         """Fly the best member greedily on held-out seeds, and keep it if none was better."""
-        task = self.sub_task
-        evaluation = task.verify(self.member, self.path)
-        measured, advance = task.measured(evaluation), task.settings.advance
+        task, advance = self.sub_task, self.sub_task.settings.advance
+        weights = task.slow_weights(self.member, self.path)
+        evaluation = task.verify(weights)
+        measured = task.measured(evaluation)
         self._verify_from = task.env_steps + advance.verify_pause_env_steps
         if self._best_verified is None or measured > self._best_verified.measured:
-            # A working set without an optimizer is a copy that can be written back.
-            weights = WorkingSet(self.net, task.settings.name, self.path[None, None], np.array([[self.member]]))
             heads = self.net.heads[task.settings.name]
             self._best_verified = Verified(measured, self.path, self.member, heads, weights)
         self.mastered = measured >= advance.threshold
@@ -120,6 +119,7 @@ class Lesson:
     def _decide(self, stalled: bool) -> None:
         task = self.sub_task
         if self.mastered:
+            self._take_best()
             self.why = task.why[-1]
         elif self._spent:
             self._spend_budget()
@@ -130,16 +130,21 @@ class Lesson:
 
     def _spend_budget(self) -> None:
         """End without mastery, with the best that a verification has seen."""
-        best, settings = self._best_verified, self.sub_task.settings
-        assert best is not None  # a spent budget is verified
-        self.path, self.member = best.path, best.member
-        self.net.heads[settings.name] = best.heads
-        best.weights.write_back()
+        measured, settings = self._take_best(), self.sub_task.settings
         self.why = (
             f"budget of {settings.budget_env_steps} environment steps spent; "
-            f"kept the weights verified best, {settings.advance.measure} {best.measured:.4g}"
+            f"kept the weights verified best, {settings.advance.measure} {measured:.4g}"
         )
         self.sub_task.why.append(self.why)
+
+    def _take_best(self) -> float:
+        """Put back the weights that were verified best; mastered ones are, as they alone reach the threshold."""
+        best = self._best_verified
+        assert best is not None  # mastery and a spent budget are verified
+        self.path, self.member = best.path, best.member
+        self.net.heads[self.sub_task.settings.name] = best.heads
+        best.weights.write_back()
+        return best.measured
 
     def _consolidate(self) -> None:
         """Let the best member learn on alone, in all lanes."""

@@ -179,7 +179,7 @@ class PathNetDQN:
         """
         learned = self.learned[task]
         assert self.net is not None
-        policy = GreedyPolicy(self.net, task, learned.path, learned.head)
+        policy = GreedyPolicy.of(self.net, task, learned.path, learned.head)
         held_out = HeldOut(learned.settings.env, learned.settings.env_kwargs)
         try:
             return summarise(held_out.run(policy, episode_seeds(seed, learned.index, "evaluation", episodes)))

@@ -46,6 +46,7 @@ class Learner(Protocol):
     """Trains the repeats of its slots."""
 
     slots: int
+    images: "Images"
 
     def restart(self, slot: int, sequence: int, index: int) -> None:
         """Put a new repeat into a slot: the tasks of this sequence, the initial weights of this index."""
