@@ -44,7 +44,7 @@ def test_a_good_file_is_read_with_defaults(tmp_path):
     assert curriculum.tasks[1].advance.threshold == 0.9
 
 
-@pytest.mark.parametrize("name", shipped_curricula())
+@pytest.mark.parametrize("name", [name for name in shipped_curricula() if name.startswith("lander")])
 def test_what_is_written_out_reads_back_equal(name):
     curriculum = load_curriculum(name)
     assert Curriculum.from_dict(curriculum.to_dict(), "config.json") == curriculum

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from pathnet_rl.optimizer import Adam
+from pathnet_rl.optimizer import SGD, Adam
 
 
 def test_adam_equals_the_reference_for_every_module():
@@ -34,3 +34,9 @@ def test_a_row_without_gradient_and_state_stays_as_it_is_to_the_bit(updates_befo
     assert torch.equal(values[0][0, 0], before[0, 0])
     assert not torch.equal(values[0][0, 1], before[0, 1])
     assert state["mean"][0][0, 0].abs().sum() == 0
+
+
+def test_plain_descent_moves_against_the_gradient_and_nothing_else():
+    values, gradients = [torch.ones(1, 2, 3)], [torch.tensor([[[1.0, 2, 0], [0, 0, 0]]])]
+    SGD(0.5).step(values, gradients, {}, [])
+    assert values[0].tolist() == [[[0.5, 0.0, 1.0], [1.0, 1.0, 1.0]]]

@@ -1,3 +1,5 @@
+from itertools import combinations, product
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,9 +10,11 @@ from pathnet_rl.paths import (
     LARGEST_SHIFT,
     diversity,
     from_lists,
+    layer_overlap_distribution,
     membership,
     mutate,
     overlap,
+    overlap_distribution,
     random_paths,
     to_lists,
 )
@@ -105,3 +109,48 @@ def test_diversity_is_zero_for_equal_paths_and_one_for_disjoint_ones():
     assert diversity(np.stack([same, other]), 4) == 1
     assert diversity(np.stack([same, half]), 4) == pytest.approx(2 / 3)
     assert diversity(same[None], 4) == 0
+
+
+def enumerated_overlap(modules, active):
+    """Mix over all pairs of module sets, each size equally likely and each set of a size equally likely."""
+    probabilities = np.zeros(active + 1)
+    sets = {size: list(combinations(range(modules), size)) for size in range(1, active + 1)}
+    for first in sets.values():
+        for second in sets.values():
+            weight = 1 / (active**2 * len(first) * len(second))
+            for one, other in product(first, second):
+                probabilities[len(set(one) & set(other))] += weight
+    return probabilities
+
+
+@pytest.mark.parametrize(("modules", "active"), [(1, 1), (3, 2), (5, 3), (6, 4)])
+def test_the_overlap_of_random_paths_equals_brute_force(modules, active):
+    exact = layer_overlap_distribution(modules, active)
+    assert np.allclose(exact, enumerated_overlap(modules, active), atol=1e-12)
+
+
+def test_the_overlap_in_all_layers_equals_brute_force_over_layers():
+    one = enumerated_overlap(4, 2)
+    expected = np.zeros(5)
+    for (a, p), (b, q) in product(enumerate(one), enumerate(one)):
+        expected[a + b] += p * q
+    assert np.allclose(overlap_distribution(2, 4, 2), expected, atol=1e-12)
+
+
+def test_the_overlap_has_the_values_derived_by_hand():
+    # M=10, N=3: given sizes a and b a layer shares a b / 10 on average; mean size 2, so .4 a layer, 1.2 in three.
+    distribution = overlap_distribution(3, 10, 3)
+    assert np.isclose(distribution @ np.arange(10), 1.2)
+    # Nothing shared in one layer: the mean over sizes of C(10 - a, b) / C(10, b).
+    nothing = np.mean([[0.9, 0.8, 0.7], [0.8, 28 / 45, 21 / 45], [0.7, 21 / 45, 35 / 120]])
+    assert np.isclose(layer_overlap_distribution(10, 3)[0], nothing)
+    # All nine slots shared: both paths full in all layers (1/9 each) and equal (1 of 120 sets each).
+    assert np.isclose(distribution[9], (1 / 9 / 120) ** 3)
+
+
+def test_sampled_paths_overlap_as_computed():
+    rng = np.random.default_rng(0)
+    first, second = (random_paths(4000, 3, 10, 3, rng) for _ in range(2))
+    totals = [int(overlap(one, other).sum()) for one, other in zip(first, second, strict=True)]
+    shares = np.bincount(totals, minlength=10) / len(totals)
+    assert np.abs(shares - overlap_distribution(3, 10, 3)).max() < 0.03  # four standard errors
