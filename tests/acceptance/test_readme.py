@@ -8,15 +8,22 @@ from pathlib import Path
 
 import pytest
 
+from pathnet_rl.curriculum import load_curriculum
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(bash|python)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-SHORT = {
-    "pathnet-rl train curricula/lander_quick.yaml": [
-        f"--set=tasks.{task}.budget_env_steps=3200" for task in range(3)
-    ],
-    "pathnet-rl train curricula/lander.yaml": [f"--set=tasks.{task}.budget_env_steps=16" for task in range(8)],
+SHORT = {  # a command by its beginning: how to end it soon
+    "pathnet-rl train curricula/lander_quick.yaml": lambda: budgets("lander_quick", 3200),
+    "pathnet-rl train curricula/lander.yaml": lambda: budgets("lander", 16),
+    "pathnet-rl study": lambda: ["--repeats=2"],
 }
+
+
+def budgets(curriculum, env_steps):
+    """Return options that give every sub-task of a shipped curriculum so many environment steps."""
+    tasks = load_curriculum(ROOT / "curricula" / f"{curriculum}.yaml").tasks
+    return [f"--set=tasks.{task.name}.budget_env_steps={env_steps}" for task in tasks]
 
 
 def commands():
@@ -37,7 +44,7 @@ def run(command, folder):
     words = shlex.split(command)
     for beginning, options in SHORT.items():
         if command.startswith(beginning):
-            words += options
+            words += options()
     words[0] = str(Path(sys.executable).with_name(words[0]))
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
@@ -51,7 +58,7 @@ def test_the_commands_run_in_the_order_they_stand_there(checkout):
             # A run directory is never written to again, and the README trains lander.yaml twice.
             run(command + (" --fresh" if " train " in command else ""), checkout)
             ran.append(command.split()[1])
-    assert set(ran) == {"train", "evaluate", "envs"}
+    assert set(ran) == {"train", "evaluate", "envs", "study", "report"}
 
 
 def test_the_install_and_test_commands_are_those_of_ci():
