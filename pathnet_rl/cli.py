@@ -1,4 +1,4 @@
-"""The command line: ``pathnet-rl train | evaluate | envs | study | report``; a command imports what it needs."""
+"""The command line: ``pathnet-rl train | evaluate | envs | play | study | report``; each imports what it needs."""
 
 import os
 from enum import StrEnum
@@ -224,11 +224,45 @@ def report(
 
 
 @app.command()
-def envs() -> None:
+def envs(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print all that is known of them, for a program.")
+    ] = False,
+) -> None:
     """List the LunarLander sub-tasks."""
+    import pathnet_envs
+
+    if as_json:
+        import json
+
+        typer.echo(json.dumps([row.to_dict() for row in pathnet_envs.catalogue()], indent=2))
+        return
     from rich.console import Console as Screen
 
-    import pathnet_envs
     from pathnet_rl.console import environments_table
 
     Screen().print(environments_table(pathnet_envs.catalogue()))
+
+
+@app.command()
+def play(
+    env: Annotated[str, typer.Argument(metavar="ID", help="An environment's id, or its sub-goal's name: hover.")],
+    level: Annotated[float, typer.Option(help="Difficulty, from 0 to 1.")] = 1.0,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Of the first episode.")] = None,
+    reward: Annotated[str, typer.Option(help="What is paid: sparse, shaped or native.")] = "shaped",
+) -> None:
+    """Fly a sub-task by keyboard: the arrow keys fire the engines, R restarts, Escape leaves."""
+    from gymnasium.error import Error
+
+    from pathnet_envs.play import play as fly
+
+    try:
+        flights = fly(env, level=level, reward=reward, seed=seed)
+    except (ValueError, Error) as error:
+        refuse(error)
+    try:
+        for number, flight in enumerate(flights, start=1):
+            outcome = "success" if flight.is_success else "no success"
+            typer.echo(f"episode {number}: {outcome}, {flight.steps} steps, return {flight.episode_return:.3f}")
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None

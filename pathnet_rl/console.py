@@ -195,16 +195,22 @@ def evaluation_table(rows: Iterable[tuple[str, Evaluation]]) -> Table:
 
 
 def environments_table(rows: Iterable[CatalogueRow]) -> Table:
-    """Return the sub-tasks that can be learned: id, sub-goal, start, horizon, reward modes."""
-    title = "Sub-tasks, in observation units; 50 steps are a second"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    """Return the sub-tasks that can be learned, and how often random actions and a controller succeed in them.
+
+    At most 100 columns wide on any screen.
+    """
+    title = "Sub-tasks at full difficulty, in observation units; 50 steps are a second"
+    caption = "random, scripted: success of random actions and of a controller on held-out seeds; --json says more"
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left", box=SIMPLE_HEAD)
+    table.padding = 0  # the box has a space between columns; more of them would cut words on 80 columns
     table.add_column("id", no_wrap=True)
-    table.add_column("sub-goal")
-    table.add_column("start at full difficulty")
-    table.add_column("horizon", justify="right", no_wrap=True)
-    table.add_column("rewards")
+    table.add_column("sub-goal", max_width=20)
+    table.add_column("start", max_width=24)
+    for name in ("steps", "random", "scripted"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(
-            row.env_id, row.goal, row.start, f"{row.horizon_steps}", " ".join(row.rewards), end_section=True
-        )
+        measured = row.baselines
+        rates = (None, None) if measured is None else (measured.random.rate, measured.scripted.rate)
+        figures = (f"{row.horizon_steps}", *(number(rate, ".0%") for rate in rates))
+        table.add_row(row.env_id, row.goal, row.start, *figures)
     return table

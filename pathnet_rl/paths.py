@@ -67,11 +67,28 @@ def overlap(first: Path, second: Path) -> NDArray[np.int64]:
     return same.sum(axis=(1, 2))
 
 
+def layer_overlap_given_sizes(modules: int, first: int, second: int) -> NDArray[np.float64]:
+    """Return the exact distribution of the modules that random paths of these sizes share in one layer.
+
+    It is hypergeometric.
+
+    Returns:
+        ``(min(first, second) + 1,)``, the probability of sharing 0, 1, ... modules.
+
+    Example:
+        >>> layer_overlap_given_sizes(modules=4, first=1, second=2).tolist()
+        [0.5, 0.5]
+    """
+    shared = range(min(first, second) + 1)
+    ways = [comb(first, both) * comb(modules - first, second - both) for both in shared]
+    return np.array(ways) / comb(modules, second)
+
+
 def layer_overlap_distribution(modules: int, active: int) -> NDArray[np.float64]:
     """Return the exact distribution of the modules that two random paths share in one layer.
 
-    Given the two sizes it is hypergeometric; the sizes are independent and uniform on 1..active, as
-    :func:`random_paths` draws them.
+    A mixture over the two sizes, which are independent and uniform on 1..active, as :func:`random_paths` draws
+    them.
 
     Returns:
         ``(active + 1,)``, the probability of sharing 0, 1, ... modules.
@@ -83,9 +100,8 @@ def layer_overlap_distribution(modules: int, active: int) -> NDArray[np.float64]
     probabilities = np.zeros(active + 1)
     for first in range(1, active + 1):
         for second in range(1, active + 1):
-            for shared in range(min(first, second) + 1):
-                ways = comb(first, shared) * comb(modules - first, second - shared)
-                probabilities[shared] += ways / comb(modules, second) / active**2
+            given_sizes = layer_overlap_given_sizes(modules, first, second)
+            probabilities[: len(given_sizes)] += given_sizes / active**2
     return probabilities
 
 

@@ -49,6 +49,8 @@ A hair beyond, since a leg that rounding left short of the limit is pulled by it
 """
 LEG_TILT_RAD = 0.05
 """The angle at which LunarLander creates its legs; the joint's reference."""
+PAD_M = VIEWPORT_H / SCALE / 4
+"""Height of the pad; LunarLander's ``helipad_y``, on every terrain."""
 HIGHEST_CONTACT_Y = 0.6
 """Observed y above which no terrain reaches the lander: peaks end at 0.40, its hull spans less than 0.2."""
 CLEARANCE_M = 0.05
@@ -69,7 +71,7 @@ def place(lander: LunarLander, start: BodyState) -> NDArray[np.float32]:
         start: The motion that the first observation shall show.
 
     Returns:
-    X
+        The first observation, ``(8,)`` float32.
     """
     x_m = (start.x + 1.0) * X_M
     y_m = start.y * Y_M + _resting_height_m(lander)
@@ -84,7 +86,43 @@ def place(lander: LunarLander, start: BodyState) -> NDArray[np.float32]:
         y_m + centre[1] - vy * TICK_S - centre_before[1],
     )
     _set_motion(lander, position, (vx, vy - lander.gravity * TICK_S), angle, spin)
-    return lander.step(NO_OP)[0]
+    return lander.step(np.zeros(2) if lander.continuous else NO_OP)[0]
+
+
+def lowest_free_y(lander: LunarLander, start: BodyState) -> float:
+    """Observed y from which on a lander at this x and angle is clear of the present terrain."""
+    height_m = _lowest_free_height_m(lander, (start.x + 1.0) * X_M, start.angle)
+    return (height_m - _resting_height_m(lander)) / Y_M
+
+
+def blow(lander: LunarLander, wind_power: float, turbulence_power: float) -> None:
+    """Set the wind of later episodes, in LunarLander's units; two zeros are no wind, and draw no numbers."""
+    lander.enable_wind = wind_power > 0.0 or turbulence_power > 0.0
+    lander.wind_power, lander.turbulence_power = wind_power, turbulence_power
+
+
+def motion(lander: LunarLander) -> BodyState:
+    """Return the present motion, as the last observation shows it, but for its rounding and clipping."""
+    hull = _body(lander)
+    (x_m, y_m), (vx, vy) = hull.position, hull.linearVelocity
+    return BodyState(
+        x=x_m / X_M - 1.0,
+        y=(y_m - _resting_height_m(lander)) / Y_M,
+        vx=vx / VX_M_S,
+        vy=vy / VY_M_S,
+        angle=hull.angle,
+        spin=hull.angularVelocity / SPIN_RAD_S,
+    )
+
+
+def pixel(x: float, y: float) -> Point:
+    """Return where LunarLander's picture shows the hull's origin that is observed at x, y.
+
+    Example:
+        >>> pixel(-1.0, 0.0)  # pixels from the left and from the top
+        (0.0, 282.0)
+    """
+    return (x + 1.0) * X_M * SCALE, VIEWPORT_H - (y * Y_M + PAD_M) * SCALE - LEG_DOWN
 
 
 def is_asleep(lander: LunarLander) -> bool:

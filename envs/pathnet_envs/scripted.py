@@ -56,6 +56,12 @@ def hover(observation: Sequence[float]) -> int:
     return _fly(observation, wanted_angle=_lean_towards_pad(observation), wanted_vy=0.75 - y)
 
 
+def go_to_altitude(observation: Sequence[float]) -> int:
+    """Fly upright to the wanted height, more slowly the nearer it is."""
+    wanted_vy = min(max(1.0 * (0.8 - float(observation[1])), -0.4), 0.3)
+    return _fly(observation, wanted_angle=0.0, wanted_vy=wanted_vy)
+
+
 def go_to_x(observation: Sequence[float]) -> int:
     """Lean towards the pad at constant height."""
     y = float(observation[1])
@@ -72,14 +78,28 @@ def land(observation: Sequence[float]) -> int:
     return _fly(observation, wanted_angle=_lean_towards_pad(observation), wanted_vy=wanted_vy)
 
 
+def land_thriftily(observation: Sequence[float]) -> int:
+    """Fall fast and brake late: a speed in proportion to the root of the height wants a constant deceleration."""
+    x, y, vx, *_, left, right = (float(value) for value in observation)
+    if left or right:
+        return NOTHING
+    height = max(0.0, y - 0.5 * max(0.0, abs(x) - 0.1))
+    lean = min(max(0.3 * x + 0.8 * vx, -MAX_TILT_RAD), MAX_TILT_RAD)
+    return _fly(observation, wanted_angle=lean, wanted_vy=-0.75 * height**0.5 - 0.05)
+
+
 CONTROLLERS: dict[str, Policy] = {
     "kill-spin": kill_spin,
     "upright": upright,
     "brake-fall": upright,
     "hover": hover,
+    "go-to-altitude": go_to_altitude,
     "go-to-x": go_to_x,
     "land-low": land,
     "land-centre": land,
+    "land-anywhere": land,
+    "land-wind": land,
+    "land-fuel": land_thriftily,
     "land": land,
 }
 

@@ -1,73 +1,21 @@
-"""The sub-goals of the curriculum: what is to be achieved, how far away it is, and where an episode begins.
+"""The sub-goals of the curriculum, from stopping a spin to landing with little fuel.
 
 States are LunarLander's observations as plain floats: x (10 m a unit), y (6.667 m), vx (5 m/s), vy (7.5 m/s),
 angle (rad), spin (angular velocity, 2.5 rad/s), left and right leg's contact (0 or 1). Costs are clipped to
 [0, 1]; a shaped reward's potential is 1 - cost, which is never negative, or else crashing would pay.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from math import hypot
-
-import numpy as np
+from dataclasses import replace
+from math import hypot, inf
 
 from pathnet_envs import starts
-from pathnet_envs.body_state import BodyState
-
-State = Sequence[float]
+from pathnet_envs.region import Region
+from pathnet_envs.sub_goal import EASY_FUEL, State, SubGoal
 
 PAD_HALF_WIDTH = 0.2
 """The flat pad in observed x, either side of its centre."""
 LANDING_RANGE = 4.0
 """Sum of distance, speed and tilt at which a landing's cost is 1."""
-
-
-@dataclass(frozen=True)
-class SubGoal:
-    """One sub-goal.
-
-    Attributes:
-        name: Its name, the ``sub_goal`` argument of the environment.
-        title: The part of the environment's id that names it.
-        goal: What is to be achieved, in words.
-        formula: The same in observation units.
-        start_words: Where an episode begins at full difficulty, in words.
-        horizon_steps: Steps after which an episode is truncated; 50 steps are a second.
-        hold_steps: Consecutive steps for which the goal has to be reached.
-        reached: Whether a state fulfils the goal.
-        cost: How far a state is from the goal, in [0, 1].
-        start: Draws the start of an episode from a generator and a level in [0, 1]; None leaves
-            LunarLander's own.
-        mastery: Success rate over 100 greedy episodes from which the sub-task counts as mastered.
-        landing: Whether coming to rest on the pad is success at once; LunarLander ends the episode there.
-    """
-
-    name: str
-    title: str
-    goal: str
-    formula: str
-    start_words: str
-    horizon_steps: int
-    hold_steps: int
-    reached: Callable[[State], bool]
-    cost: Callable[[State], float]
-    start: Callable[[np.random.Generator, float], BodyState | None]
-    mastery: float = 0.9
-    landing: bool = False
-
-    @property
-    def env_id(self) -> str:
-        """The id under which the environment is registered."""
-        return f"PathNet/Lander{self.title}-v0"
-
-
-SUB_GOALS: dict[str, SubGoal] = {}
-"""Every sub-goal by its name, in the order of the curriculum."""
-
-
-def register(sub_goal: SubGoal) -> None:
-    """Append a sub-goal to the curriculum."""
-    SUB_GOALS[sub_goal.name] = sub_goal
 
 
 def _spin_is_killed(state: State) -> bool:
@@ -108,6 +56,15 @@ def _hover_cost(state: State) -> float:
     return cost if cost < 1.0 else 1.0
 
 
+def _is_at_altitude(state: State) -> bool:
+    return 0.7 < state[1] < 0.9 and -0.15 < state[3] < 0.15 and -0.3 < state[4] < 0.3
+
+
+def _altitude_cost(state: State) -> float:
+    cost = abs(state[1] - 0.8) / 0.6 + 0.5 * abs(state[3]) + 0.5 * abs(state[4])
+    return cost if cost < 1.0 else 1.0
+
+
 def _is_over_pad(state: State) -> bool:
     x, _, vx, _, angle, _, left, right = state
     return -0.15 < x < 0.15 and -0.15 < vx < 0.15 and -0.25 < angle < 0.25 and not left and not right
@@ -138,120 +95,169 @@ def _landing_cost(state: State) -> float:
 
 
 LANDED_FORMULA = "a leg touches, |x|<=.2, speed<.03, |angle|<.25, |spin|<.05; or at rest with |x|<=.2"
+NATIVE_START = "LunarLander's own"
 
-register(
+FLIGHTS = (
     SubGoal(
         name="kill-spin",
         title="KillSpin",
         goal="stop turning",
         formula="|spin|<.1",
         start_words="y 1 to 1.3, |spin| .4 to 1",
+        easy_start_words="y 1 to 1.3, |spin| .1 to .25",
         horizon_steps=100,
         hold_steps=3,
         reached=_spin_is_killed,
         cost=_spin_cost,
         start=starts.kill_spin,
-    )
-)
-register(
+        region=Region(spin=(-0.1, 0.1)),
+    ),
     SubGoal(
         name="upright",
         title="Upright",
         goal="stand upright in the air and stop turning",
         formula="|angle|<.15, |spin|<.15",
         start_words="y 1 to 1.3, |angle| .3 to .7, turning outward at 0 to .3",
+        easy_start_words="y 1 to 1.3, |angle| .1 to .25, turning outward at 0 to .05",
         horizon_steps=150,
         hold_steps=5,
         reached=_is_upright,
         cost=_upright_cost,
         start=starts.upright,
-    )
-)
-register(
+        region=Region(angle=(-0.15, 0.15), spin=(-0.15, 0.15)),
+    ),
     SubGoal(
         name="brake-fall",
         title="BrakeFall",
         goal="stop falling, upright and in the air",
         formula="|vy|<.1, |angle|<.2, |spin|<.3, y>.05, no leg touches",
         start_words="y 1 to 1.4, vy -.7 to -.3, |angle| .05 to .3",
+        easy_start_words="y 1 to 1.4, vy -.13 to -.03, |angle| up to .05",
         horizon_steps=150,
         hold_steps=3,
         reached=_fall_is_braked,
         cost=_fall_cost,
         start=starts.brake_fall,
-    )
-)
-register(
+        region=Region(y=(0.05, inf), vy=(-0.1, 0.1), angle=(-0.2, 0.2), spin=(-0.3, 0.3)),
+    ),
     SubGoal(
         name="hover",
         title="Hover",
         goal="stay above the pad for a second and a half",
         formula="|x|<.3, |y-.75|<.25, |angle|<.4",
         start_words="|x| up to .1, y .6 to .9, speed up to .2",
+        easy_start_words="|x| up to .1, y .52 to .56, vy .6 to .65",
         horizon_steps=200,
         hold_steps=75,
         reached=_is_hovering,
         cost=_hover_cost,
         start=starts.hover,
-    )
-)
-register(
+        region=Region(x=(-0.3, 0.3), y=(0.5, 1.0), angle=(-0.4, 0.4)),
+    ),
+    SubGoal(
+        name="go-to-altitude",
+        title="GoToAltitude",
+        goal="fly to a height and stay there for a moment",
+        formula="|y-.8|<.1, |vy|<.15, |angle|<.3",
+        start_words="|x| up to .1, y .25 to .55 or 1.1 to 1.4, at rest",
+        easy_start_words="|x| up to .1, y .65 to .77, vy .07 to .3",
+        horizon_steps=300,
+        hold_steps=10,
+        reached=_is_at_altitude,
+        cost=_altitude_cost,
+        start=starts.go_to_altitude,
+        region=Region(y=(0.7, 0.9), vy=(-0.15, 0.15), angle=(-0.3, 0.3)),
+    ),
     SubGoal(
         name="go-to-x",
         title="GoToX",
         goal="fly above the pad and stop drifting",
         formula="|x|<.15, |vx|<.15, |angle|<.25, no leg touches",
         start_words="|x| .3 to .7, y .8 to 1.2, at rest",
+        easy_start_words="|x| up to .2, y .8 to 1.2, at rest",
         horizon_steps=400,
         hold_steps=10,
         reached=_is_over_pad,
         cost=_over_pad_cost,
         start=starts.go_to_x,
-    )
+        region=Region(x=(-0.15, 0.15), vx=(-0.15, 0.15), angle=(-0.25, 0.25)),
+    ),
 )
-register(
-    SubGoal(
+
+LAND = SubGoal(
+    name="land",
+    title="Land",
+    goal="land on the pad from the top of the screen",
+    formula=LANDED_FORMULA,
+    start_words=NATIVE_START,
+    easy_start_words=NATIVE_START,
+    horizon_steps=1000,
+    hold_steps=10,
+    reached=_is_landed,
+    cost=_landing_cost,
+    start=starts.native,
+    region=Region(x=(-PAD_HALF_WIDTH, PAD_HALF_WIDTH), angle=(-0.25, 0.25), spin=(-0.05, 0.05)),
+    mastery=0.8,
+    landing=True,
+)
+
+LANDINGS = (
+    replace(
+        LAND,
         name="land-low",
         title="LandLow",
         goal="land from just above the pad",
-        formula=LANDED_FORMULA,
         start_words="|x| up to .1, y .05 to .25, speed up to .05",
+        easy_start_words="|x| up to .05, y .03 to .09, at rest",
         horizon_steps=300,
-        hold_steps=10,
-        reached=_is_landed,
-        cost=_landing_cost,
         start=starts.land_low,
-        landing=True,
-    )
-)
-register(
-    SubGoal(
+        mastery=0.9,
+    ),
+    replace(
+        LAND,
         name="land-centre",
         title="LandCentre",
         goal="land from above the pad",
-        formula=LANDED_FORMULA,
         start_words="|x| up to .2, y .5 to 1, speed up to .3",
+        easy_start_words="|x| up to .05, y .08 to .18, at rest",
         horizon_steps=500,
-        hold_steps=10,
-        reached=_is_landed,
-        cost=_landing_cost,
         start=starts.land_centre,
-        landing=True,
-    )
+        mastery=0.9,
+    ),
+    replace(
+        LAND,
+        name="land-anywhere",
+        title="LandAnywhere",
+        goal="land on the pad from anywhere in the air, drifting and tilted",
+        start_words="|x| up to .7, y .7 to 1.4, |vx| up to .5, |angle| up to .3",
+        easy_start_words="|x| up to .05, y .08 to .18, at rest",
+        horizon_steps=800,
+        start=starts.land_anywhere,
+        mastery=0.85,
+    ),
+    replace(
+        LAND,
+        name="land-wind",
+        title="LandWind",
+        goal="land on the pad in gusts of wind",
+        start_words=f"{NATIVE_START}; wind 10, turbulence 1",
+        easy_start_words=f"{NATIVE_START}; no wind",
+        mastery=0.6,
+        wind_power=10.0,
+        turbulence_power=1.0,
+    ),
+    replace(
+        LAND,
+        name="land-fuel",
+        title="LandFuel",
+        goal="land on the pad before the tank is empty",
+        start_words=f"{NATIVE_START}; fuel for 100 steps of the main engine",
+        easy_start_words=f"{NATIVE_START}; fuel for {EASY_FUEL:g} steps of the main engine",
+        mastery=0.6,
+        fuel=100.0,
+    ),
+    LAND,
 )
-register(
-    SubGoal(
-        name="land",
-        title="Land",
-        goal="land on the pad from LunarLander's own start",
-        formula=LANDED_FORMULA,
-        start_words="LunarLander-v3's own, at every level",
-        horizon_steps=1000,
-        hold_steps=10,
-        reached=_is_landed,
-        cost=_landing_cost,
-        start=starts.native,
-        mastery=0.8,
-        landing=True,
-    )
-)
+
+SUB_GOALS = {sub_goal.name: sub_goal for sub_goal in (*FLIGHTS, *LANDINGS)}
+"""Every sub-goal by its name, in the order of the curriculum."""

@@ -5,13 +5,21 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
 from pathnet_rl.paths import layer_overlap_distribution, overlap_distribution
 from pathnet_rl.study.records import LearnedTask, RepeatRecord
 from pathnet_rl.study.settings import StudySettings
-from pathnet_rl.study.statistics import arms_with_reuse, fixed_length, lengths, mean, reuse_counts, wilson_errors
+from pathnet_rl.study.statistics import (
+    arms_with_reuse,
+    expected_given_sizes,
+    fixed_length,
+    lengths,
+    mean,
+    reuse_counts,
+    wilson_errors,
+)
 
 # Okabe and Ito's scheme: told apart by colour-blind eyes too.
 COLOURS = {
@@ -99,12 +107,15 @@ def reuse_by_layer(study: StudySettings, records: Sequence[RepeatRecord]) -> Fig
         errors = [[e.value - e.low for e in estimates], [e.high - e.value for e in estimates]]
         values = [estimate.value for estimate in estimates]
         axes.bar(at, values, width, yerr=errors, color=COLOURS[arm], label=arm, error_kw=ERROR_BARS)
+        of_sizes = expected_given_sizes(study, records, arm)
+        axes.hlines(of_sizes, at - width / 2, at + width / 2, color=INK, lw=1.6, ls=(0, (2, 1)))
     at = layers + (len(arms) / 2) * width
     axes.bar(at, expected, width, color=COLOURS["random"], label="random paths, exact")
+    axes.plot([], [], color=INK, lw=1.6, ls=(0, (2, 1)), label="random, of its sizes")
     kinds = ["convolutional" if layer + 1 in network.convolutional else "dense" for layer in layers]
     axes.set_xticks(layers, [f"layer {layer + 1}, {kind}" for layer, kind in zip(layers, kinds, strict=True)])
     axes.margins(y=0.2)
-    axes.legend(frameon=False, fontsize=8, ncols=len(arms) + 1, loc="upper center")
+    axes.legend(frameon=False, fontsize=7, ncols=len(arms) + 2, loc="upper center")
     return figure
 
 
@@ -259,5 +270,5 @@ def _style(axes: Axes, title: str, x_label: str, y_label: str) -> None:
 def _log_x(axes: Axes) -> None:
     """Make the axis of evaluations logarithmic, with plain numbers."""
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())

@@ -42,7 +42,8 @@ OF_REUSE: dict[str, tuple[Draw, str]] = {
     ),
     "reuse_by_layer": (
         figures.reuse_by_layer,
-        "Mean number of modules shared in each layer with 95% intervals, beside that of two random paths.",
+        "Mean number of modules shared in each layer with 95% intervals, beside that of two random paths; a line "
+        "across a bar is the mean of random paths as large as that arm's.",
     ),
 }
 OF_ALL: dict[str, tuple[Draw, str]] = {
@@ -153,11 +154,17 @@ def arm_rows(settings: StudySettings, records: Sequence[RepeatRecord]) -> list[d
                 "forgotten": _forgotten(of_arm),
                 "reuse": spell(mean(np.array(reuse, dtype=np.float64))) if reuse else None,
                 "reuse_by_layer": [spell(mean(layer)) for layer in reuse_counts(of_arm, arm).T.astype(np.float64)],
-                "expected": f"{expected_given_sizes(settings, of_arm, arm):.3f}" if reuse else None,
+                "expected": _expected(settings, of_arm, arm) if reuse else None,
                 "correlation": spell(correlation(np.array(training), np.array(reuse))) if reuse else None,
             }
         )
     return rows
+
+
+def _expected(settings: StudySettings, records: Sequence[RepeatRecord], arm: str) -> str:
+    """Return what random paths of the arm's sizes share, in total and by layer."""
+    by_layer = expected_given_sizes(settings, records, arm)
+    return f"{by_layer.sum():.3f}: " + "; ".join(f"{layer:.3f}" for layer in by_layer)
 
 
 def _task_row(records: Sequence[RepeatRecord], arm: str, task: int) -> dict[str, str] | None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from pathnet_rl.paths import layer_overlap_distribution, overlap_distribution
+from pathnet_rl.paths import layer_overlap_distribution, layer_overlap_given_sizes, overlap_distribution
 from pathnet_rl.study.arms import ARMS
 from pathnet_rl.study.records import LearnedTask, RepeatRecord
 from pathnet_rl.study.settings import StudySettings
@@ -138,33 +138,41 @@ def holm(p: Values) -> Values:
 
 
 def against_distribution(question: str, counts: NDArray[np.int64], probabilities: Values) -> Effect:
-    """Compare the mean of counts with an exact distribution of one count.
+    """Compare the mean of counts with an exact distribution of one count; see :func:`against_distributions`."""
+    return against_distributions(question, counts, [probabilities] * len(counts))
 
-    The p-value is exact too: twice the smaller tail of the distribution of the sum of so many independent counts.
+
+def against_distributions(question: str, counts: NDArray[np.int64], probabilities: Sequence[Values]) -> Effect:
+    """Compare the mean of independent counts with an exact distribution of each.
+
+    The p-value is exact too: twice the smaller tail of the distribution of the sum of all counts.
     """
-    expected = float(probabilities @ np.arange(len(probabilities)))
-    observed = mean(counts.astype(np.float64))
-    tail = _sum_tails(probabilities, len(counts), int(counts.sum()))
-    deviation = float(np.std(counts, ddof=1)) if len(counts) > 1 else 0.0
+    expected = np.array([each @ np.arange(len(each)) for each in probabilities])
+    tail = _smaller_tail(_sum_distribution(probabilities), int(counts.sum()))
+    deviation = float(np.std(counts - expected, ddof=1)) if len(counts) > 1 else 0.0
+    difference = mean(counts - expected)
     return Effect(
         question=question,
-        difference=Estimate(observed.value - expected, observed.low - expected, observed.high - expected),
-        standardised=(observed.value - expected) / deviation if deviation else float("nan"),
+        difference=difference,
+        standardised=difference.value / deviation if deviation else float("nan"),
         test="exact",
         p=min(1.0, 2 * tail),
         repeats=len(counts),
     )
 
 
-def _sum_tails(probabilities: Values, count: int, total: int) -> float:
-    """Return the smaller tail, ends included, of the sum of ``count`` independent draws at ``total``."""
-    distribution, power = np.ones(1), probabilities
-    while count:
-        if count & 1:
-            distribution = np.convolve(distribution, power)
-        count >>= 1
-        if count:
-            power = np.convolve(power, power)
+def _sum_distribution(probabilities: Sequence[Values]) -> Values:
+    """Return the distribution of the sum of independent counts, convolved in pairs, so that both grow alike."""
+    distributions = list(probabilities)
+    while len(distributions) > 1:
+        pairs = zip(distributions[::2], distributions[1::2], strict=False)
+        odd = distributions[-1:] if len(distributions) % 2 else []
+        distributions = [np.convolve(*pair) for pair in pairs] + odd
+    return distributions[0]
+
+
+def _smaller_tail(distribution: Values, total: int) -> float:
+    """Return the probability of the smaller tail at a total, which belongs to both tails."""
     return float(min(distribution[: total + 1].sum(), distribution[total:].sum()))
 
 
@@ -238,14 +246,25 @@ def arms_with_reuse(records: Sequence[RepeatRecord]) -> list[str]:
     return list(dict.fromkeys(record.arm for record in records if record.reuse is not None))
 
 
-def expected_given_sizes(study: StudySettings, records: Sequence[RepeatRecord], arm: str) -> float:
-    """Return the mean reuse of random paths that are as large as this arm's: it separates size from choice."""
-    expected: list[float] = []
+def overlaps_given_sizes(study: StudySettings, records: Sequence[RepeatRecord], arm: str) -> list[list[Values]]:
+    """Return, by layer and repeat, the exact overlap of random paths as large as the arm's: size apart from choice.
+
+    A search that prefers large paths shares more modules by their size alone.
+    """
+    by_layer: list[list[Values]] = [[] for _ in range(study.network.layers)]
     for record in records:
-        if record.arm == arm and record.first is not None and record.first.path and record.second.path:
-            pairs = zip(record.first.path, record.second.path, strict=True)
-            expected.append(sum(len(first) * len(second) for first, second in pairs) / study.network.modules)
-    return float(np.mean(expected))
+        if record.arm == arm and record.reuse is not None and record.first is not None:
+            assert record.first.path is not None and record.second.path is not None
+            for layer, sizes in enumerate(zip(record.first.path, record.second.path, strict=True)):
+                first, second = map(len, sizes)
+                by_layer[layer].append(layer_overlap_given_sizes(study.network.modules, first, second))
+    return by_layer
+
+
+def expected_given_sizes(study: StudySettings, records: Sequence[RepeatRecord], arm: str) -> Values:
+    """Return the mean reuse in each layer of random paths as large as the arm's, ``(layers,)``."""
+    by_layer = overlaps_given_sizes(study, records, arm)
+    return np.array([[each @ np.arange(len(each)) for each in layer] for layer in by_layer]).mean(axis=1)
 
 
 def _reuse_effects(study: StudySettings, records: Sequence[RepeatRecord]) -> list[Effect]:
@@ -253,11 +272,14 @@ def _reuse_effects(study: StudySettings, records: Sequence[RepeatRecord]) -> lis
     total = overlap_distribution(network.layers, network.modules, network.active)
     in_layer = layer_overlap_distribution(network.modules, network.active)
     for arm in arms_with_reuse(records):
-        counts = reuse_counts(records, arm)
+        counts, given_sizes = reuse_counts(records, arm), overlaps_given_sizes(study, records, arm)
         found.append(against_distribution(f"reuse: {arm} - random", counts.sum(1), total))
+        of_sum = [_sum_distribution(layers) for layers in zip(*given_sizes, strict=True)]
+        found.append(against_distributions(f"reuse: {arm} - random of its sizes", counts.sum(1), of_sum))
         for layer in range(network.layers):
             question = f"reuse in layer {layer + 1}: {arm} - random"
             found.append(against_distribution(question, counts[:, layer], in_layer))
+            found.append(against_distributions(f"{question} of its sizes", counts[:, layer], given_sizes[layer]))
     found += _paired(records, "search+search", "pick+search", "reuse", _reuse_total)
     for layer in range(network.layers):
         name = f"reuse in layer {layer + 1}"

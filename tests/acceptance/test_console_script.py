@@ -14,6 +14,8 @@ from pathnet_rl.records import WALL_CLOCK_FIELDS
 
 SCRIPT = Path(sys.executable).with_name("pathnet-rl")
 CURRICULA = Path(__file__).parents[2] / "curricula"
+DISPLAYS = {"DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"}
+HEADLESS = {name: value for name, value in os.environ.items() if name not in DISPLAYS}
 SMALL = ["--set", "tasks.0.budget_env_steps=6400", "--set", "tasks.1.budget_env_steps=3200"]
 SMALL += ["--set", "tasks.2.budget_env_steps=3200", "--device", "cpu"]
 
@@ -21,7 +23,13 @@ SMALL += ["--set", "tasks.2.budget_env_steps=3200", "--device", "cpu"]
 def run(*arguments, cwd, status=0):
     """Run the console script and return its standard output, or its standard error where it should fail."""
     done = subprocess.run(
-        [SCRIPT, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=300, check=False
+        [SCRIPT, *map(str, arguments)],
+        cwd=cwd,
+        env=HEADLESS,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == status, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -121,6 +129,7 @@ def test_a_shipped_curriculum_is_found_by_name(tmp_path):
         (["evaluate", "nowhere"], "nowhere is no run"),
         (["evaluate", "nowhere", "--episodes", "0"], "--episodes"),
         (["fly"], "fly"),
+        (["play", "hover"], "needs a display"),
     ],
 )
 def test_bad_input_gets_one_message_and_writes_nothing(tmp_path, arguments, message):

@@ -54,7 +54,8 @@ def test_the_shaped_return_telescopes(name, discount, shaping, seed, skilled, ho
 
 @pytest.mark.parametrize("name", NAMES)
 def test_success_pays_one_and_ends_the_episode(name):
-    env = gymnasium.make(SUB_GOALS[name].env_id, reward="sparse")
+    # Wind and an empty tank defeat the controller now and then; at level 0 there is neither.
+    env = gymnasium.make(SUB_GOALS[name].env_id, reward="sparse", level=0.0 if name.startswith("land-") else 1.0)
     states, rewards, infos, terminated = play(env, scripted(name), seed=0)
     assert terminated and infos[-1]["is_success"]
     assert rewards[-1] == 1.0 and set(rewards[:-1]) <= {0.0}

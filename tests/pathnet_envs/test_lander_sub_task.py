@@ -1,5 +1,11 @@
 """The environment's contract: API checks, seeding, level, action, time limit, rendering."""
 
+import contextlib
+import copy
+import io
+import pickle
+import subprocess
+import sys
 import warnings
 
 import gymnasium
@@ -11,9 +17,11 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from pathnet_envs import REWARDS, SUB_GOALS
 from pathnet_envs.lander import LanderSubTask
+from pathnet_envs.scripted import scripted
+from pathnet_envs.starts import native
 
 NAMES = list(SUB_GOALS)
-PLACED = [name for name in NAMES if name != "land"]
+PLACED = [name for name in NAMES if SUB_GOALS[name].start is not native]
 
 
 def make(name, **settings):
@@ -36,12 +44,12 @@ def play(env, actions, **reset):
     return trace
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("reward", REWARDS)
-def test_both_checkers_pass_without_a_warning(name, reward):
+@pytest.mark.parametrize("env_id", [env_id for env_id in gymnasium.registry if env_id.startswith("PathNet/")])
+@pytest.mark.parametrize("settings", [{"reward": reward} for reward in REWARDS] + [{"observe_hidden": True}])
+def test_both_checkers_pass_without_a_warning(env_id, settings):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        env = make(name, reward=reward).unwrapped
+        env = gymnasium.make(env_id, **settings).unwrapped
         check_gymnasium(env, skip_render_check=True)
         check_stable_baselines(env, warn=True, skip_render_check=True)
 
@@ -73,6 +81,29 @@ def test_a_seed_decides_everything(name):
     assert play(make(name), actions, seed=7) == first  # in another environment
     assert play(env, actions, seed=7) == first  # in the same one again
     assert play(env, actions, seed=8) != first
+
+
+def test_a_seed_decides_the_same_in_another_process():
+    code = (
+        "import gymnasium, hashlib, numpy as np, pathnet_envs\n"
+        "digest = hashlib.sha256()\n"
+        "for env_id in sorted(name for name in gymnasium.registry if name.startswith('PathNet/')):\n"
+        "    env = gymnasium.make(env_id, level=0.7)\n"
+        "    env.action_space.seed(1)\n"
+        "    digest.update(env.reset(seed=2)[0].tobytes())\n"
+        "    for _ in range(60):\n"
+        "        observation, reward, *_ = env.step(env.action_space.sample())\n"
+        "        digest.update(observation.tobytes() + np.float64(reward).tobytes())\n"
+        "print(digest.hexdigest())"
+    )
+    digests = {
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        for _ in "ab"
+    }
+    here = io.StringIO()
+    with contextlib.redirect_stdout(here):
+        exec(code, {})
+    assert digests == {here.getvalue()}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -150,11 +181,14 @@ def test_a_level_outside_its_range_is_refused_everywhere(level):
     ("settings", "message"),
     [
         ({"sub_goal": "hovr"}, "sub_goal: 'hovr' is unknown; nearest: 'hover'"),
-        ({"sub_goal": "hover", "reward": "dense"}, "reward: 'dense' is none of sparse, shaped, native"),
+        (
+            {"sub_goal": "hover", "reward": "dense"},
+            "reward: 'dense' is unknown; choose one of sparse, shaped, native",
+        ),
         ({"sub_goal": "hover", "shaping": -1.0}, "shaping: -1.0 is outside"),
         ({"sub_goal": "hover", "shaping": float("inf")}, "shaping: inf is outside"),
         ({"sub_goal": "hover", "discount": 1.5}, "discount: 1.5 is outside"),
-        ({"sub_goal": "hover", "render_mode": "ansi"}, "render_mode: 'ansi'; choose"),
+        ({"sub_goal": "hover", "render_mode": "ansi"}, "render_mode: 'ansi' is unknown"),
     ],
 )
 def test_a_wrong_argument_is_named_with_its_remedy(settings, message):
@@ -167,7 +201,7 @@ def test_an_unknown_option_is_refused_and_leaves_the_seed_alone():
     env, untouched = make("hover"), make("hover")
     play(env, [], seed=1)
     play(untouched, [], seed=1)
-    with pytest.raises(ValueError, match="'lvl' is unknown; the only option is 'level'"):
+    with pytest.raises(ValueError, match="'lvl' is unknown; nearest: 'level'"):
         env.reset(seed=2, options={"lvl": 0.3})
     assert play(env, actions) == play(untouched, actions)
 
@@ -195,8 +229,60 @@ def test_a_step_before_the_first_reset_is_refused():
 
 
 def test_the_time_limit_truncates_and_does_not_terminate():
-    env = gymnasium.make(SUB_GOALS["go-to-x"].env_id, reward="sparse", max_episode_steps=5)
-    trace = play(env, [2] * 10, seed=0)
-    assert len(trace) == 1 + 5
+    env, trace = make("hover", reward="native"), []
+    observation, _ = env.reset(seed=0)
+    while not trace or not any(trace[-1][2:4]):
+        trace.append(env.step(scripted("hover")(observation)))
+        observation = trace[-1][0]
+    assert len(trace) == SUB_GOALS["hover"].horizon_steps
     assert trace[-1][2:4] == (False, True)
-    assert all(step[2:4] == (False, False) for step in trace[1:-1])
+    assert all(step[2:4] == (False, False) for step in trace[:-1])
+
+
+def test_a_shorter_time_limit_can_be_put_around_it():
+    env = gymnasium.make(SUB_GOALS["go-to-x"].env_id, max_episode_steps=5)
+    assert len(play(env, [2] * 10, seed=0)) == 1 + 5
+
+
+def test_a_sub_goal_that_is_set_begins_with_the_next_reset():
+    env, plain = make("hover", reward="sparse"), make("kill-spin", reward="sparse")
+    actions = random_actions(3, 200)
+    env.reset(seed=1)
+    env.unwrapped.sub_goal = "kill-spin"
+    assert env.unwrapped.goal is SUB_GOALS["hover"]  # of the running episode
+    assert play(env, actions, seed=4) == play(plain, actions, seed=4)
+    with pytest.raises(ValueError, match="nearest: 'kill-spin'"):
+        env.unwrapped.sub_goal = "kill-spn"
+    assert env.unwrapped.sub_goal == "kill-spin"
+
+
+@pytest.mark.parametrize("copier", [pickle.dumps, copy.deepcopy])
+def test_a_live_environment_is_neither_pickled_nor_copied(copier):
+    env = make("hover")
+    with pytest.raises(TypeError, match=r"pickle env\.spec"):
+        copier(env.unwrapped)
+    again = gymnasium.make(pickle.loads(pickle.dumps(env.spec)))
+    assert play(again, [2, 2], seed=3) == play(env, [2, 2], seed=3)
+
+
+def test_what_is_observed_stays_in_the_space_where_lunar_lander_leaves_it():
+    env, bare = make("land", reward="native"), gymnasium.make("LunarLander-v3")
+    env.reset(seed=0), bare.reset(seed=0)
+    left = 0
+    for _ in range(600):  # upwards for ever
+        ours, theirs = env.step(2)[0], bare.step(2)[0]
+        assert env.observation_space.contains(ours)
+        left += not bare.observation_space.contains(theirs)
+    assert left
+
+
+def test_the_hidden_state_is_observed_where_it_is_asked_for():
+    env = make("land-fuel", observe_hidden=True, fuel=10.0)
+    observation, _ = env.reset(seed=0)
+    assert observation[8:].tolist() == [0.0, 1.0]
+    for _ in range(5):
+        observation, *_, info = env.step(2)
+    assert observation[9] == 0.5 and info["fuel"] == 5.0
+    hover = make("hover", observe_hidden=True)
+    hover.reset(seed=0)
+    assert hover.step(0)[0][8:].tolist() == pytest.approx([1 / 75, 1.0])

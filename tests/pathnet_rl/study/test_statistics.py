@@ -9,6 +9,7 @@ from make_study import make_record, make_study
 from pathnet_rl.study.statistics import (
     Lengths,
     against_distribution,
+    against_distributions,
     by_survival,
     correlation,
     effects,
@@ -100,7 +101,15 @@ def test_lengths_come_from_the_arm_and_task_asked_for():
 
 def test_reuse_expected_of_paths_of_the_same_sizes():
     # Sizes 2 and 1 in both paths of five modules: 2 * 2 / 5 + 1 * 1 / 5.
-    assert expected_given_sizes(make_study(), [make_record()], "search+search") == pytest.approx(1.0)
+    assert expected_given_sizes(make_study(), [make_record()], "search+search") == pytest.approx([0.8, 0.2])
+
+
+def test_each_count_is_held_against_its_own_distribution():
+    small, large = np.array([0.9, 0.1]), np.array([0.2, 0.5, 0.3])
+    effect = against_distributions("q", np.array([1, 2, 2]), [small, large, large])
+    upper = 0.1 * 0.3 * 0.3  # nothing shares more than that
+    assert effect.p == pytest.approx(2 * upper)
+    assert effect.difference.value == pytest.approx((0.9 + 0.9 + 0.9) / 3)
 
 
 def test_effects_answer_every_question_and_correct_over_all_of_them():

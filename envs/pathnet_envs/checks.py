@@ -1,0 +1,46 @@
+"""Checks of arguments: a clear ``ValueError`` with name, value and remedy."""
+
+import math
+from collections.abc import Collection
+from difflib import get_close_matches
+from typing import Any
+
+
+def within(name: str, value: Any, low: float, high: float) -> float:
+    """Return the value as a float.
+
+    Example:
+        >>> within("level", 2, 0.0, 1.0)
+        Traceback (most recent call last):
+        ...
+        ValueError: level: 2 is outside [0, 1]; give a number inside
+
+    Raises:
+        ValueError: If it is no finite number from ``low`` to ``high``.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not (low <= number <= high and math.isfinite(number)):
+        raise ValueError(f"{name}: {value!r} is outside [{low:g}, {high:g}]; give a number inside")
+    return number
+
+
+def one_of(name: str, value: Any, known: Collection[str]) -> str:
+    """Return the value, one of the known words.
+
+    Example:
+        >>> one_of("reward", "shapd", ("sparse", "shaped"))
+        Traceback (most recent call last):
+        ...
+        ValueError: reward: 'shapd' is unknown; nearest: 'shaped'; choose one of sparse, shaped
+
+    Raises:
+        ValueError: If it is none of them.
+    """
+    if isinstance(value, str) and value in known:
+        return value
+    close = get_close_matches(str(value), known, n=1)
+    hint = f"nearest: {close[0]!r}; " if close else ""
+    raise ValueError(f"{name}: {value!r} is unknown; {hint}choose one of {', '.join(known)}")
