@@ -120,6 +120,9 @@ def _search_complaints(network: NetworkSettings, search: SearchSettings) -> Iter
     if network.active > network.modules:
         message = f"{network.active} is above network.modules={network.modules}; give that or less"
         yield Complaint(("network", "active"), message)
+    if search.fewest_active > network.active:
+        message = f"{search.fewest_active} is above network.active={network.active}; give that or less"
+        yield Complaint(("search", "fewest_active"), message)
 
 
 def _task_complaints(tasks_data: Any) -> Iterator[Complaint]:

@@ -19,19 +19,23 @@ EMPTY = -1
 LARGEST_SHIFT = 2  # a mutated gene moves by -2..2 (Fernando et al. 2017, section 2.3)
 
 
-def random_paths(paths: int, layers: int, modules: int, active: int, rng: np.random.Generator) -> Paths:
-    """Draw paths: in each layer a size uniform on 1..active, then that many distinct modules.
+def random_paths(
+    paths: int, layers: int, modules: int, active: int, rng: np.random.Generator, *, fewest: int = 1
+) -> Paths:
+    """Draw paths: in each layer a size uniform on fewest..active, then that many distinct modules.
 
     Returns:
         ``(paths, layers, active)``, used slots first.
 
     Raises:
-        ValueError: If a layer has fewer modules than a path may activate.
+        ValueError: If a layer has fewer modules than a path may activate, or a path fewer than it must.
     """
     if not 1 <= active <= modules:
         raise ValueError(f"active={active} must lie between 1 and modules={modules}")
+    if not 1 <= fewest <= active:
+        raise ValueError(f"fewest={fewest} must lie between 1 and active={active}")
     shuffled = rng.permuted(np.tile(np.arange(modules), (paths, layers, 1)), axis=2)[:, :, :active]
-    sizes = rng.integers(1, active + 1, size=(paths, layers, 1))
+    sizes = rng.integers(fewest, active + 1, size=(paths, layers, 1))
     return np.where(np.arange(active) < sizes, shuffled, EMPTY)
 
 

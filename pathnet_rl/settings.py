@@ -39,6 +39,9 @@ class SearchSettings(Settings):
     """Registered name of the evolutionary strategy."""
     population: int = Field(default=8, ge=2, le=1024)
     """Paths that learn and compete."""
+    fewest_active: int = Field(default=1, ge=1, le=64)
+    """Fewest modules that a random path activates in a layer; the paper draws from 1, but an RL sub-task is then
+    often left with a path too small for it, since early fitness says little about capacity."""
     generation_env_steps: int = Field(default=3_200, ge=1, le=10_000_000)
     """Environment steps, over all lanes, between two tournaments."""
     fitness_episodes: int = Field(default=8, ge=1, le=10_000)

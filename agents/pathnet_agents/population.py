@@ -30,7 +30,9 @@ def first_population(
     Returns:
         ``(members, layers, active)``.
     """
-    population = random_paths(search.population, net.layers, net.modules, net.active, rng)
+    population = random_paths(
+        search.population, net.layers, net.modules, net.active, rng, fewest=search.fewest_active
+    )
     if ancestor is None or search.warm_start == "reset":
         return population
     warm = round(search.population * search.warm_share)
