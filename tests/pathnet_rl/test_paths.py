@@ -39,13 +39,6 @@ def assert_valid(path, modules):
 
 
 @given(paths_and_modules())
-def test_a_path_has_no_fewer_modules_than_it_must():
-    sizes = (random_paths(500, 2, 10, 4, np.random.default_rng(3), fewest=3) != EMPTY).sum(axis=2)
-    assert set(sizes.flatten().tolist()) == {3, 4}
-    with pytest.raises(ValueError, match="fewest=5 must lie between 1 and active=4"):
-        random_paths(1, 2, 10, 4, np.random.default_rng(0), fewest=5)
-
-
 def test_random_and_mutated_paths_are_valid_and_keep_their_sizes(case):
     path, modules, rng = case
     assert_valid(path, modules)
@@ -161,3 +154,10 @@ def test_sampled_paths_overlap_as_computed():
     totals = [int(overlap(one, other).sum()) for one, other in zip(first, second, strict=True)]
     shares = np.bincount(totals, minlength=10) / len(totals)
     assert np.abs(shares - overlap_distribution(3, 10, 3)).max() < 0.03  # four standard errors
+
+
+def test_a_path_has_no_fewer_modules_than_it_must():
+    sizes = (random_paths(500, 2, 10, 4, np.random.default_rng(3), fewest=3) != EMPTY).sum(axis=2)
+    assert set(sizes.flatten().tolist()) == {3, 4}
+    with pytest.raises(ValueError, match="fewest=5 must lie between 1 and active=4"):
+        random_paths(1, 2, 10, 4, np.random.default_rng(0), fewest=5)
