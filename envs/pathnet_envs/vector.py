@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pathnet_envs.block import Block
 from pathnet_envs.board import INFO_FIELDS, SharedMemory
+from pathnet_envs.checks import whole_within
 from pathnet_envs.lander import LanderSubTask
 from pathnet_envs.reset_options import read_options
 
@@ -50,10 +51,8 @@ class LanderVector(VectorEnv[Any, Any, Any]):
         context: str | None = None,
         **settings: Any,
     ) -> None:
-        if num_envs < 1:
-            raise ValueError(f"num_envs: {num_envs!r} is no number of lanes; give 1 or more")
-        if not 1 <= processes <= min(num_envs, MOST_PROCESSES):
-            raise ValueError(f"processes: {processes!r}; give 1 to {min(num_envs, MOST_PROCESSES)}")
+        num_envs = whole_within("num_envs", num_envs, 1)
+        processes = whole_within("processes", processes, 1, min(num_envs, MOST_PROCESSES))
         if settings.get("render_mode") == "human":
             raise ValueError("render_mode: 'human' shows one environment, not a vector; give 'rgb_array'")
         self.num_envs, self.autoreset_mode = num_envs, AutoresetMode(autoreset_mode)

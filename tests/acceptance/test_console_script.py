@@ -106,7 +106,7 @@ def test_envs_lists_every_sub_task(tmp_path):
     import pathnet_envs
 
     printed = run("envs", cwd=tmp_path).replace("\n", "")
-    assert len(pathnet_envs.catalogue()) == 8
+    assert len(pathnet_envs.catalogue()) == 12
     for row in pathnet_envs.catalogue():
         assert row.env_id.removeprefix("PathNet/") in printed
 

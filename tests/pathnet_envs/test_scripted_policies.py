@@ -27,7 +27,7 @@ def success_rate(name, policy, level=1.0, episodes=40):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_controller_masters_full_difficulty_and_random_actions_do_not(name):
     assert success_rate(name, scripted(name)) >= SUB_GOALS[name].mastery
-    assert success_rate(name, uniform_random(np.random.default_rng(0))) <= 0.4  # measured: 0.20 at most
+    assert success_rate(name, uniform_random(np.random.default_rng(0))) <= 0.4  # measured: 0.13 at most, see baselines.json
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if SUB_GOALS[name].start is not native])

@@ -116,8 +116,8 @@ def test_an_ended_lane_is_not_stepped_on():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_envs": 0}, "num_envs: 0"),
-        ({"num_envs": 2, "processes": 3}, "processes: 3; give 1 to 2"),
+        ({"num_envs": 0}, "num_envs: 0 is refused; give a whole number of 1 or more"),
+        ({"num_envs": 2, "processes": 3}, "processes: 3 is refused; give a whole number from 1 to 2"),
         ({"num_envs": 2, "processes": 0}, "processes: 0"),
         ({"num_envs": 2, "render_mode": "human"}, "shows one environment"),
         ({"num_envs": 2, "level": 2.0}, "level: 2.0 is outside"),

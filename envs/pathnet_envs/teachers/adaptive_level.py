@@ -6,8 +6,7 @@ Source: Akkaya et al. 2019 (arXiv:1910.07113), section 5, automatic domain rando
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pathnet_envs.checks import within
-from pathnet_envs.teachers.counts import whole_within
+from pathnet_envs.checks import whole_within, within
 from pathnet_envs.teachers.in_order import InOrder
 from pathnet_envs.teachers.lesson import Lesson, Outcome
 from pathnet_envs.teachers.teacher import register

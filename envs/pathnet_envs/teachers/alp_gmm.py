@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pathnet_envs.checks import within
-from pathnet_envs.teachers.counts import whole_within
+from pathnet_envs.checks import whole_within, within
 from pathnet_envs.teachers.lesson import Lesson, Outcome
 from pathnet_envs.teachers.mixture import fit_best
 from pathnet_envs.teachers.teacher import Teacher, register

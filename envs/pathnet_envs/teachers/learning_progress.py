@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pathnet_envs.checks import within
-from pathnet_envs.teachers.counts import whole_within
+from pathnet_envs.checks import whole_within, within
 from pathnet_envs.teachers.lesson import Lesson, Outcome
 from pathnet_envs.teachers.teacher import Teacher, register
 

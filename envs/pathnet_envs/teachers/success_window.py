@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 
-from pathnet_envs.teachers.counts import whole_within
+from pathnet_envs.checks import whole_within
 
 
 class SuccessWindow:

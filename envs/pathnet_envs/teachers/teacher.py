@@ -5,7 +5,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from pathnet_envs.teachers.counts import whole_within
+from pathnet_envs.checks import whole_within
 from pathnet_envs.teachers.lesson import Lesson, Outcome
 
 TEACHERS: dict[str, type["Teacher"]] = {}
