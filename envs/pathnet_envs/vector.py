@@ -1,5 +1,6 @@
 """LanderVector: many lanes of a sub-task in one Gymnasium vector, in one process or several."""
 
+import contextlib
 import multiprocessing
 import pickle
 from collections.abc import Sequence
@@ -19,7 +20,8 @@ from pathnet_envs.checks import whole_within
 from pathnet_envs.lander import LanderSubTask
 from pathnet_envs.reset_options import read_options
 
-STEP = b""  # an empty message means step; everything else is pickled between our own processes
+# Messages between our own processes; all others are pickled, and no pickle is this short.
+STEP, END = b"", b"end"
 MOST_PROCESSES = 64
 
 
@@ -275,6 +277,9 @@ class RemoteBlock:
 
     def close(self) -> None:
         """End the process."""
+        with contextlib.suppress(OSError):  # it is gone already
+            # A process forked later may hold a copy of this end: closing it would not be noticed.
+            self._connection.send_bytes(END)
         self._connection.close()
         self._process.join(timeout=5)
         if self._process.is_alive():
@@ -296,6 +301,8 @@ def _serve(
         try:
             message = connection.recv_bytes()
         except (EOFError, OSError, KeyboardInterrupt):
+            return
+        if message == END:
             return
         try:
             if message == STEP:
