@@ -2,7 +2,7 @@
 
     python tests/benchmarks/soak.py --steps 10000000
 
-The ids take turns, discrete and continuous, at random levels, in a vector of two processes; resident memory is
+The ids take turns, discrete and continuous, in vectors of 16 lanes at random levels and rewards; resident memory is
 printed every million steps and may grow by 5% after the first.
 """
 
@@ -20,7 +20,7 @@ LANES, STEPS_A_TURN = 16, 400
 
 
 def resident_mib() -> float:
-    """Return this process's resident memory and the largest that any child had."""
+    """Return this process's resident memory."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20
 
