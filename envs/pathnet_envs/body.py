@@ -6,6 +6,7 @@ Lengths in metres, time in seconds, angles in radians unless a name or a docstri
 import math
 import warnings
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -80,12 +81,13 @@ def place(lander: LunarLander, start: BodyState) -> NDArray[np.float32]:
     vx, vy, spin = start.vx * VX_M_S, start.vy * VY_M_S, start.spin * SPIN_RAD_S
     angle = start.angle - spin * TICK_S
     # Box2D's velocity is that of the centre of mass, its position that of the hull's origin.
-    centre, centre_before = _mass_centre(lander, start.angle), _mass_centre(lander, angle)
+    local_centre = tuple(_body(lander).localCenter)
+    centre, centre_before = _rotate(local_centre, start.angle), _rotate(local_centre, angle)
     position = (
         x_m + centre[0] - vx * TICK_S - centre_before[0],
         y_m + centre[1] - vy * TICK_S - centre_before[1],
     )
-    _set_motion(lander, position, (vx, vy - lander.gravity * TICK_S), angle, spin)
+    _set_motion(lander, position, centre_before, (vx, vy - lander.gravity * TICK_S), angle, spin)
     return lander.step(np.zeros(2) if lander.continuous else NO_OP)[0]
 
 
@@ -140,10 +142,20 @@ def _body(lander: LunarLander) -> Any:
     return lander.lander
 
 
-def _set_motion(lander: LunarLander, position: Point, velocity: Point, angle: float, spin: float) -> None:
-    """Give all three bodies the motion of one rigid body, or their joints would tear at them."""
+def _set_motion(
+    lander: LunarLander, position: Point, centre: Point, velocity: Point, angle: float, spin: float
+) -> None:
+    """Give all three bodies the motion of one rigid body, or their joints would tear at them.
+
+    Args:
+        lander: The lander.
+        position: Of the hull's origin, m.
+        centre: The hull's centre of mass relative to its origin, m.
+        velocity: Of the centre of mass, m/s.
+        angle: rad.
+        spin: rad/s.
+    """
     _move(_body(lander), position, velocity, angle, spin)
-    centre = _mass_centre(lander, angle)
     for side, leg in zip((-1, 1), lander.legs, strict=True):
         (dx, dy), leg_angle = _leg_offset(side, angle)
         # velocity of a point of a rigid body: v + spin x (its place relative to the centre of mass)
@@ -154,15 +166,10 @@ def _set_motion(lander: LunarLander, position: Point, velocity: Point, angle: fl
 def _move(body: Any, position: Point, velocity: Point, angle: float, spin: float) -> None:
     body.transform = (position, angle)
     body.linearVelocity = velocity
-    body.angularVelocity = spin
-    body.awake = True
+    body.angularVelocity = spin  # no need to wake it: LunarLander has just made it
 
 
-def _mass_centre(lander: LunarLander, angle: float) -> Point:
-    """Return the hull's centre of mass relative to its origin, at this tilt."""
-    return _rotate(tuple(_body(lander).localCenter), angle)
-
-
+@lru_cache(maxsize=256)  # most sub-tasks begin upright
 def _leg_offset(side: int, lander_angle: float) -> tuple[Point, float]:
     """Return a leg's centre relative to the lander's, and its angle; side -1 is the first leg."""
     angle = lander_angle - side * LEG_LIMIT_RAD + side * LEG_TILT_RAD
@@ -182,10 +189,15 @@ def _resting_height_m(lander: LunarLander) -> float:
 
 def _lowest_free_height_m(lander: LunarLander, x_m: float, angle: float) -> float:
     """Height of the lander's centre that keeps its outline clear of the highest terrain under it."""
-    outline = list(_outline(angle))
-    left_m = x_m + min(x for x, _ in outline)
-    right_m = x_m + max(x for x, _ in outline)
-    return _highest_terrain_m(lander, left_m, right_m) - min(y for _, y in outline) + CLEARANCE_M
+    left_m, right_m, bottom_m = _extent(angle)
+    return _highest_terrain_m(lander, x_m + left_m, x_m + right_m) - bottom_m + CLEARANCE_M
+
+
+@lru_cache(maxsize=256)
+def _extent(angle: float) -> tuple[float, float, float]:
+    """Return how far the outline reaches to the left, to the right and down, relative to the lander's centre."""
+    xs, ys = zip(*_outline(angle), strict=True)
+    return min(xs), max(xs), min(ys)
 
 
 def _outline(angle: float) -> Iterator[Point]:
@@ -200,12 +212,13 @@ def _outline(angle: float) -> Iterator[Point]:
 
 
 def _highest_terrain_m(lander: LunarLander, left_m: float, right_m: float) -> float:
-    """Highest point of the ground between two horizontal positions; it is a line of straight pieces."""
+    """Highest point of the ground between two positions; it is a line of straight pieces, equally wide."""
+    pieces, last = lander.sky_polys, len(lander.sky_polys) - 1
+    width_m = pieces[0][1][0]
+    first = min(max(int(left_m / width_m), 0), last)
     highest = 0.0
-    for (x1, y1), (x2, y2), *_ in lander.sky_polys:
-        if x2 < left_m or x1 > right_m:
-            continue
+    for piece in pieces[first : int(right_m / width_m) + 1]:
+        (x1, y1), (x2, y2) = piece[:2]
         slope = (y2 - y1) / (x2 - x1)
-        ends = (max(x1, left_m), min(x2, right_m))
-        highest = max(highest, *(y1 + slope * (x - x1) for x in ends))
+        highest = max(highest, y1 + slope * (max(x1, left_m) - x1), y1 + slope * (min(x2, right_m) - x1))
     return highest

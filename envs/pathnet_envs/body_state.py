@@ -1,10 +1,9 @@
 """A state of motion of the lander, as sub-tasks give it; it knows no physics engine."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class BodyState:
+class BodyState(NamedTuple):
     """The lander's motion in observation units.
 
     Attributes:

@@ -13,7 +13,7 @@ from pathnet_envs.body import LunarLander
 from pathnet_envs.checks import one_of, within
 from pathnet_envs.display import has_display
 from pathnet_envs.fuel import Tank
-from pathnet_envs.reset_options import read_options
+from pathnet_envs.reset_options import NOTHING_ASKED, read_options
 from pathnet_envs.rewards import REWARDS, Reward, potential_term
 from pathnet_envs.sub_goals import PAD_HALF_WIDTH, SUB_GOALS
 
@@ -176,7 +176,7 @@ class LanderSubTask(gymnasium.Env[Observation, Any]):
         Raises:
             ValueError: If an option is unknown or outside its range, or the state lies in the ground.
         """
-        asked = read_options(options)
+        asked = read_options(options) if options else NOTHING_ASKED
         if asked.level is not None:
             self._level = asked.level
         super().reset(seed=seed)

@@ -30,6 +30,9 @@ class ResetOptions:
     state: BodyState | None = None
 
 
+NOTHING_ASKED = ResetOptions()
+
+
 def read_options(options: Mapping[str, Any] | None) -> ResetOptions:
     """Check the options of a reset.
 

@@ -27,7 +27,8 @@ def success_rate(name, policy, level=1.0, episodes=40):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_controller_masters_full_difficulty_and_random_actions_do_not(name):
     assert success_rate(name, scripted(name)) >= SUB_GOALS[name].mastery
-    assert success_rate(name, uniform_random(np.random.default_rng(0))) <= 0.4  # measured: 0.13 at most, see baselines.json
+    # Measured over 300 episodes: 0.11 at most (baselines.json).
+    assert success_rate(name, uniform_random(np.random.default_rng(0))) <= 0.3
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if SUB_GOALS[name].start is not native])

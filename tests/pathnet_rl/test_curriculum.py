@@ -66,7 +66,7 @@ BAD = [
         'c.yaml:1: name: "../x" is not allowed; give letters, digits, _ and -, at most 64',
     ),
     ("{modules: 20}", "{modules: 2}", "c.yaml:3: network.active: 3 is above network.modules=2; give that or less"),
-    ("population: 4", "fewest_active: 4", "c.yaml:4: search.fewest_active: 4 is above network.active=3; give that or"),
+    ("population: 4", "fewest_active: 4", "c.yaml:4: search.fewest_active: 4 is above network.active=3; give"),
     ("{modules: 20}", "{moduls: 20}", "c.yaml:3: network.moduls: is no key here; nearest: modules"),
     ("{modules: 20}", "{modules: 10000000000}", "c.yaml:3: network.modules: 10000000000 is out of range"),
     ("{modules: 20}", "20", "c.yaml:3: network: 20 is a whole number; give a mapping"),
