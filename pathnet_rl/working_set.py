@@ -5,6 +5,8 @@ every path of a population. Axes as in :mod:`pathnet_rl.network`, and g (replica
 n (slot of a path), u (row of the working set).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -106,22 +108,33 @@ class WorkingSet:
         outputs_gbo = product(hidden_gbi, values[-1].flatten(0, 1))
         return outputs_gbo.unflatten(0, (self.replicas, self.paths))
 
-    def step(self, loss: Tensor) -> None:
+    def step(self, loss: Tensor, others: Sequence[Tensor] = (), max_norm: float | None = None) -> list[Tensor]:
         """Take one optimizer step down the loss (a sum over paths) in all modules that are not frozen.
+
+        Args:
+            loss: What to lower.
+            others: Further parameters below the paths, such as a features extractor's; they are not moved here.
+            max_norm: Gradients are scaled down to this norm, of all paths and the others together.
+
+        Returns:
+            The gradients of ``others``, in their order and from the same backward pass.
 
         Raises:
             ValueError: If the working set was made without an optimizer.
         """
         if self.optimizer is None:
             raise ValueError("this working set has no optimizer: give it one to train its paths")
-        gradients = list(torch.autograd.grad(loss, self.values))
-        for gradient, still in zip(gradients, self._still, strict=True):
+        gradients = list(torch.autograd.grad(loss, [*self.values, *others], materialize_grads=True))
+        for gradient, still in zip(gradients, self._still, strict=False):
             if still is not None:
                 gradient[still] = 0
+        if max_norm is not None:
+            gradients = _limited(gradients, max_norm)
         for index in range(len(self.updates)):
             self.updates[index] += 1
         with torch.no_grad():
-            self.optimizer.step(self.values, gradients, self.state, self.updates)
+            self.optimizer.step(self.values, gradients[: len(self.values)], self.state, self.updates)
+        return gradients[len(self.values) :]
 
     def copy_values(self) -> list[Tensor]:
         """Return a copy of the numbers as they are now, such as for a target network."""
@@ -155,6 +168,16 @@ class WorkingSet:
         replica, module = self._of[taken], self.paths_rpln[taken, path, layer, slot]
         is_open = ~self.net.frozen_rlm[replica, layer, module]
         np.add.at(self.net.trained_rlm, (replica[is_open], layer[is_open], module[is_open]), 1)
+
+
+def _limited(gradients: list[Tensor], max_norm: float) -> list[Tensor]:
+    """Return the gradients, scaled down where their common norm is above this.
+
+    A norm that is not finite scales nothing: the path it comes from is lost, the others must not be.
+    """
+    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(gradient) for gradient in gradients]))
+    scale = torch.where(norm.isfinite(), (max_norm / (norm + 1e-6)).clamp(max=1.0), 1.0)
+    return [gradient * scale for gradient in gradients]
 
 
 def _rows_and_slots(layer_rpn: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -8,7 +8,7 @@ from pydantic import Field
 from pathnet_rl.settings import AgentSettings, NetworkSettings, Probability, SearchSettings
 
 if TYPE_CHECKING:
-    from pathnet_agents.pathnet_dqn import PathNetDQN
+    from pathnet_agents.curriculum_agent import CurriculumAgent
 
 
 class PathNetDQNSettings(AgentSettings):
@@ -56,8 +56,10 @@ class PathNetDQNSettings(AgentSettings):
                 (f"{self.replay_transitions} never reach learning_starts={self.learning_starts}; give more"),
             )
 
-    def build(self, network: NetworkSettings, search: SearchSettings, *, seed: int, device: str) -> "PathNetDQN":
+    def build(
+        self, network: NetworkSettings, search: SearchSettings, *, seed: int, device: str
+    ) -> "CurriculumAgent":
         """Make the agent; torch is imported here and not before."""
-        from pathnet_agents.pathnet_dqn import PathNetDQN  # noqa: PLC0415 - torch only when an agent is needed
+        from pathnet_agents.curriculum_agent import CurriculumAgent  # noqa: PLC0415 - torch only when needed
 
-        return PathNetDQN(self, network, search, seed=seed, device=device)
+        return CurriculumAgent(self, network, search, seed=seed, device=device)

@@ -1,4 +1,4 @@
-"""PathNet-DQN: a Q-network whose paths are searched, consolidated and frozen, one sub-task after another."""
+"""The agent of a curriculum: it searches, consolidates and freezes a path for one sub-task after another."""
 
 import json
 from collections import Counter
@@ -39,7 +39,7 @@ class Learned:
     newly_frozen: list[list[int]]
 
 
-class PathNetDQN:
+class CurriculumAgent:
     """Learns sub-tasks one after another and forgets none of them.
 
     All sub-tasks share one observation shape and one set of actions. Every draw comes from (seed, sub-task,

@@ -1,0 +1,126 @@
+"""The search for one task's path: who acts in which environment, what that earned, who is replaced."""
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pathnet_rl.evolution import EVOLUTIONS, Alone
+from pathnet_rl.paths import Path, Paths
+from pathnet_rl.search import Generation, PathSearch
+from pathnet_rl.settings import SearchSettings
+from pathnet_rl.task import Outcome
+
+
+class TaskSearch:
+    """The bookkeeping of a search; it holds no network, so that it is saved as it is.
+
+    Several environments are spread over the members; in a single one the members act in turn, an episode each.
+    After ``settings.search_env_steps`` the best member is left alone.
+
+    Args:
+        task: Whose path is searched.
+        population: Paths to start from, ``(members, layers, active)``.
+        modules: Modules in a layer, the range of a gene.
+        rng: The source of the evolution's draws.
+        settings: How the path is searched.
+        lanes: Environments stepped together.
+    """
+
+    def __init__(
+        self,
+        task: str,
+        population: Paths,
+        *,
+        modules: int,
+        rng: np.random.Generator,
+        settings: SearchSettings,
+        lanes: int,
+    ) -> None:
+        self.task, self.settings, self.modules, self.rng = task, settings, modules, rng
+        strategy = EVOLUTIONS[settings.evolution]
+        grace = settings.grace_generations
+        self.search = PathSearch(strategy(population, modules, rng, train_all=True, grace_generations=grace))
+        self.heads: NDArray[np.int64] = np.arange(len(population))
+        self.searching = True
+        self.env_steps = 0
+        self.latest: Generation | None = None
+        self._judge_from = settings.generation_env_steps
+        self._forget_returns()
+        self.spread(lanes)
+
+    @property
+    def population(self) -> Paths:
+        """The paths that learn, ``(members, layers, active)``."""
+        return self.search.evolution.population
+
+    @property
+    def best(self) -> int:
+        """The member with the highest fitness."""
+        return self.search.evolution.best
+
+    @property
+    def best_path(self) -> Path:
+        """Its path, ``(layers, active)``."""
+        return self.population[self.best]
+
+    def _forget_returns(self) -> None:
+        kept = self.settings.fitness_episodes
+        self._returns = [deque[float](maxlen=kept) for _ in self.population]
+
+    def spread(self, lanes: int) -> None:
+        """Give every member as many lanes as the others, or the only lane in turn."""
+        self.member_of_lane: NDArray[np.int64] = np.arange(lanes) * len(self.population) // lanes
+        self.interrupt()
+
+    def interrupt(self) -> None:
+        """Let the running episodes count for nobody, as others acted in them or their environment is reset."""
+        self._earned = np.zeros(len(self.member_of_lane))
+        self._counts = np.zeros(len(self.member_of_lane), dtype=bool)
+
+    def step(self, rewards: NDArray[Any], ended: NDArray[Any]) -> None:
+        """Take what one step of every lane earned, ``(lanes,)`` each."""
+        self.env_steps += len(rewards)
+        self._earned += rewards
+        for lane in np.flatnonzero(ended):
+            if self._counts[lane]:
+                self._returns[self.member_of_lane[lane]].append(float(self._earned[lane]))
+            self._counts[lane], self._earned[lane] = True, 0.0
+            if len(self.member_of_lane) == 1:
+                self.member_of_lane[0] = (self.member_of_lane[0] + 1) % len(self.population)
+
+    @property
+    def due(self) -> bool:
+        """Whether a generation is over."""
+        return self.env_steps >= self._judge_from
+
+    def judge(self, finite: NDArray[np.bool_]) -> Generation:
+        """Hold a tournament on the members' mean returns.
+
+        Args:
+            finite: Which members have only finite numbers, ``(members,)``; the others have failed.
+        """
+        self._judge_from = self.env_steps + self.settings.generation_env_steps
+        means = [float(np.mean(returns)) if returns else 0.0 for returns in self._returns]
+        completed = np.array([len(returns) > 0 for returns in self._returns])
+        self.search.ask()
+        self.latest = self.search.tell(Outcome(np.where(finite, means, np.nan), completed | ~finite))
+        if self.latest.replacement is not None:
+            loser = self.latest.replacement.loser
+            self._returns[loser].clear()
+            self._counts[self.member_of_lane == loser] = False
+        return self.latest
+
+    @property
+    def over(self) -> bool:
+        """Whether the search has had its steps and the best member may be left alone."""
+        return self.searching and self.env_steps >= self.settings.search_env_steps
+
+    def consolidate(self) -> None:
+        """Leave the best member alone, in all lanes."""
+        self.searching, self.heads = False, self.heads[[self.best]]
+        alone = Alone(self.best_path[None], self.modules, self.rng)
+        self.search = PathSearch(alone, first_index=self.search.next_index)
+        self._forget_returns()
+        self.spread(len(self.member_of_lane))

@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+import torch
+
+from pathnet_agents.double_dqn import double_dqn_loss
+from pathnet_agents.live_paths import LivePaths
+from pathnet_agents.replay import Sample
+from pathnet_rl.network import PathNet
+from pathnet_rl.optimizer import Adam
+from pathnet_rl.paths import random_paths
+from pathnet_rl.shapes import dense_layers
+from pathnet_rl.working_set import WorkingSet
+
+MEMBERS, BATCH, FEATURES, ACTIONS = 3, 7, 4, 2
+
+
+@pytest.fixture
+def net():
+    generators = [torch.Generator().manual_seed(0)]
+    adam = Adam(0.01)
+    net = PathNet(
+        dense_layers(FEATURES, 6, 2), modules=5, active=2, generators=generators, state_names=adam.state_names
+    )
+    net.add_heads("a", MEMBERS, ACTIONS, generators)
+    return net
+
+
+PATHS = random_paths(MEMBERS, 2, 5, 2, np.random.default_rng(0))
+
+
+@pytest.fixture
+def live(net):
+    return LivePaths(net, "a", PATHS, np.arange(MEMBERS))
+
+
+def draw(*shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(len(shape)))
+
+
+def make_sample():
+    features = draw(2, MEMBERS, BATCH, FEATURES)
+    action = torch.arange(MEMBERS * BATCH).view(MEMBERS, BATCH) % ACTIONS
+    return Sample(features[0], action, draw(MEMBERS, BATCH), features[1], torch.full((MEMBERS, BATCH), 0.9))
+
+
+def test_the_loss_is_double_dqns_where_both_networks_see_the_same(live):
+    live.target = [value + 0.3 for value in live.target]
+    sample = make_sample()
+    expected = double_dqn_loss(live.working, live.target, sample)
+    assert torch.equal(live.losses(sample, sample.next_observation), expected)
+    assert not torch.equal(live.losses(sample, sample.next_observation + 1), expected)
+
+
+def test_every_member_values_every_observation_with_its_own_path(net, live):
+    features = draw(BATCH, FEATURES)
+    values = live.values(features)
+    assert values.shape == (MEMBERS, BATCH, ACTIONS)
+    for member in range(MEMBERS):
+        alone = WorkingSet(net, "a", PATHS[None, [member]], np.array([[member]]))
+        assert torch.allclose(values[member], alone.forward(features[None, None])[0, 0], atol=1e-6)
+
+
+def test_one_backward_pass_gives_the_gradients_below_the_paths(live):
+    extractor = torch.nn.Linear(FEATURES, FEATURES)
+    unused = torch.zeros(3, requires_grad=True)
+
+    def loss():
+        return (live.working.forward(extractor(make_sample().observation)[None]) ** 2).sum()
+
+    expected = torch.autograd.grad(loss(), list(extractor.parameters()))
+    gradients = live.descend(loss(), 0.01, [*extractor.parameters(), unused], max_norm=1e9)
+    for gradient, other in zip(gradients, (*expected, torch.zeros(3)), strict=True):
+        assert torch.allclose(gradient, other)
+
+
+def test_the_norm_of_all_gradients_together_is_bounded(live):
+    below = torch.ones(FEATURES, requires_grad=True)
+    loss = 1e6 * (live.working.forward((make_sample().observation * below)[None]) ** 2).sum()
+    everything = torch.autograd.grad(loss, [*live.working.values, below], retain_graph=True)
+    norm = torch.sqrt(sum((gradient**2).sum() for gradient in everything))
+    assert norm > 2.0
+    (gradient,) = live.descend(loss, 0.0, [below], max_norm=2.0)
+    assert torch.allclose(gradient, everything[-1] * 2.0 / norm, rtol=1e-4)
+
+
+def test_a_gradient_that_is_not_finite_leaves_the_other_members_their_step(live):
+    weights = torch.tensor([1.0, float("nan"), 1.0])[:, None, None]
+    values = live.working.forward(make_sample().observation[None])[0]
+    live.descend((values * weights).sum(), 0.01, [], max_norm=0.5)
+    heads = live.working.values[-1][0]
+    assert torch.isfinite(heads[[0, 2]]).all()
+    assert not torch.isfinite(heads[1]).any()
+
+
+def test_what_was_learned_is_written_back_once(net, live):
+    assert not live.write_back()
+    before = net.heads["a"].values_rmk.clone()
+    sample = make_sample()
+    live.descend(live.losses(sample, sample.next_observation).sum(), 0.01, [], max_norm=10.0)
+    assert torch.equal(net.heads["a"].values_rmk, before)
+    assert live.write_back()
+    assert not torch.equal(net.heads["a"].values_rmk, before)
+    assert not live.write_back()
+
+
+def test_the_target_follows_by_a_share(live):
+    sample = make_sample()
+    before = [value.clone() for value in live.target]
+    live.descend(live.losses(sample, sample.next_observation).sum(), 0.1, [], max_norm=10.0)
+    live.update_target(0.25)
+    for slow, was, online in zip(live.target, before, live.working.values, strict=True):
+        assert torch.allclose(slow, was + 0.25 * (online - was), atol=1e-6)
+    live.update_target(1.0)
+    assert all(torch.equal(slow, online) for slow, online in zip(live.target, live.working.values, strict=True))
