@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import huber_loss
 
+from pathnet_agents.double_dqn import double_dqn_loss
 from pathnet_agents.replay import Sample
 from pathnet_rl.network import PathNet
 from pathnet_rl.optimizer import Adam
@@ -42,24 +42,8 @@ class LivePaths:
         return self.working.forward(features.expand(1, self.members, *features.shape))[0]
 
     def losses(self, sample: Sample, target_next: Tensor) -> Tensor:
-        """Return each member's mean Huber loss of double DQN.
-
-        As :func:`pathnet_agents.double_dqn.double_dqn_loss`, except that the target network may see other
-        features of the next observation than the online one: those of its own, slower extractor.
-
-        Args:
-            sample: Transitions as features, a batch of its own for each member.
-            target_next: The target network's features of the next observation, ``(members, batch, features)``.
-
-        Returns:
-            ``(members,)``.
-        """
-        with torch.no_grad():
-            next_action = self.working.forward(sample.next_observation[None]).argmax(-1, keepdim=True)
-            next_value = self.working.forward(target_next[None], self.target).gather(-1, next_action)
-            goal = sample.reward + sample.discount * next_value[0, :, :, 0]
-        value = self.working.forward(sample.observation[None])[0].gather(-1, sample.action[..., None])[..., 0]
-        return huber_loss(value, goal, reduction="none").mean(-1)
+        """Return each member's loss; see :func:`pathnet_agents.double_dqn.double_dqn_loss`."""
+        return double_dqn_loss(self.working, self.target, sample, target_next)
 
     def descend(
         self, loss: Tensor, learning_rate: float, others: Sequence[Tensor], max_norm: float
