@@ -37,13 +37,32 @@ DeviceOption = Annotated[Device, typer.Option(help="auto uses a CUDA device wher
 SeedOption = Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Instead of the curriculum's seed.")]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the file: tasks.0.budget_env_steps=50000"),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change a key of the file, such as seed=1 or network.modules=20"
+    ),
 ]
 
 
 def main() -> None:
     """Run the command line."""
     app()
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"pathnet-rl {version('pathnet-rl')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(  # pyright: ignore[reportUnusedFunction] - Typer calls it
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Train PathNet agents on curricula of sub-tasks, and see what they reuse."""
 
 
 def refuse(message: object) -> NoReturn:
@@ -86,13 +105,16 @@ def _train(run: "Run", device: str) -> None:
     from rich.console import Console as Screen
 
     from pathnet_rl.console import summary_table
+    from pathnet_rl.run import RECORDS
     from pathnet_rl.training import train as train_run
 
     screen = Screen()
     try:
         finished = train_run(run, _listeners(run, device), device=device)
     except KeyboardInterrupt:
-        typer.echo(f"interrupted; what was learned so far is in {run.directory}", err=True)
+        begun = (run.directory / RECORDS).exists() and (run.directory / RECORDS).stat().st_size > 0
+        learned = "what was learned so far is in" if begun else "before anything was learned; nothing to keep in"
+        typer.echo(f"interrupted; {learned} {run.directory}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     screen.print(summary_table(finished))
     screen.print(f"run {run.directory}", soft_wrap=True)
@@ -182,9 +204,8 @@ def study(
     except (DeviceError, StudyError, DigitsError) as error:
         refuse(error)
     workers = processes or (1 if chosen == "cuda" else len(os.sched_getaffinity(0)))
-    heading = (
-        f"{settings.name}, seed {settings.seed}, {workers} processes of {slots} slots on {chosen}, into {directory}"
-    )
+    crew = "1 process" if workers == 1 else f"{workers} processes"
+    heading = f"{settings.name}, seed {settings.seed}, {crew} of {slots} slots on {chosen}, into {directory}"
     try:
         run_study(opened, StudyProgress(heading), processes=workers, slots=slots, device=chosen)
     except StudyError as error:

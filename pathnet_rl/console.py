@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from itertools import zip_longest
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
@@ -58,7 +59,7 @@ class ConsoleListener:
             evaluation = record.evaluation
             self._say(
                 f"{record.task} done: {verdict(record)}, success {evaluation.success_rate:.0%}, "
-                f"return {evaluation.mean_return:.1f}, {record.env_steps:,} environment steps"
+                f"return {evaluation.mean_return:.4g}, {record.env_steps:,} environment steps"
             )
 
     def end(self) -> None:
@@ -142,17 +143,19 @@ def summary_table(records: Iterable[SubTaskRecord]) -> Table:
         evaluation = record.evaluation
         figures = [
             record.task if record.mastered else f"{record.task}: not mastered",
-            f"{evaluation.success_rate:.0%} success, return {evaluation.mean_return:.1f}",
+            f"{evaluation.success_rate:.0%} success, return {evaluation.mean_return:.4g}",
             f"{record.env_steps:,} steps, {record.wall_s:.0f} s",
         ]
-        table.add_row(
-            "\n".join(figures),
-            "\n".join(str(layer + 1) for layer in range(len(record.path))),
-            "\n".join(" ".join(map(str, modules)) for modules in record.path),
-            "\n".join(reuse(layer) for layer in record.reused),
-            "\n".join(str(len(layer)) for layer in record.newly_frozen),
-            end_section=True,
-        )
+        layers = [
+            (str(number), " ".join(map(str, modules)), reuse(reused), str(len(new)))
+            for number, (modules, reused, new) in enumerate(
+                zip(record.path, record.reused, record.newly_frozen, strict=True), start=1
+            )
+        ]
+        # A row a layer, so that a cell that wraps moves all of its layer.
+        for figure, layer in zip_longest(figures, layers):
+            table.add_row(figure or "", *(layer or ("",) * 4))
+        table.add_section()
     return table
 
 
@@ -188,7 +191,7 @@ def evaluation_table(rows: Iterable[tuple[str, Evaluation]]) -> Table:
             task,
             str(evaluation.episodes),
             success(evaluation),
-            f"{evaluation.mean_return:.1f} ({low:.1f} to {high:.1f})",
+            f"{evaluation.mean_return:.4g} ({low:.4g} to {high:.4g})",
             f"{evaluation.mean_episode_steps:.1f}",
         )
     return table

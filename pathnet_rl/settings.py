@@ -111,6 +111,6 @@ class SubTaskSettings(Settings):
     advance: AdvanceSettings = AdvanceSettings()
     """When the sub-task counts as mastered."""
     budget_env_steps: int = Field(default=100_000, ge=1, le=10_000_000_000)
-    """Most environment steps spent on it."""
+    """Most environment steps spent on it, rounded up to a whole generation."""
     on_fail: Literal["stop", "continue"] = "continue"
     """What happens when the budget is spent without mastery: stop the run, or freeze the best path and go on."""

@@ -55,8 +55,20 @@ def _space_complaints(
     else:
         given = f"has observations {observations} and actions {actions}"
         yield Complaint((*place, "env"), f"{given}; give one with a flat box and discrete actions")
+    if task.advance.measure == "success_rate" and not _reports_success(env):
+        message = (
+            f"success_rate cannot be measured: {task.env} reports no is_success; give mean_return and a threshold"
+        )
+        yield Complaint((*place, "advance", "measure"), message)
     if task.level == "adaptive" and not hasattr(env.unwrapped, "level"):
         yield Complaint((*place, "level"), f"{task.env} has no level; give fixed")
+
+
+def _reports_success(env: gymnasium.Env[Any, Any]) -> bool:
+    """Say whether an environment tells of success in its info, at a reset or in a first step."""
+    env.action_space.seed(0)
+    _, info = env.reset(seed=0)
+    return "is_success" in info or "is_success" in env.step(env.action_space.sample())[4]
 
 
 def _nearest_id(env: str) -> str:

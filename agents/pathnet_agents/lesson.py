@@ -111,7 +111,7 @@ class Lesson:
         self.mastered = measured >= advance.threshold
         verdict = "mastered" if self.mastered else "not yet"
         task.why.append(
-            f"{verdict}: {advance.measure} {measured:.4g} of {advance.threshold:g} "
+            f"{verdict}: {advance.measure} {measured:.4g}, {advance.threshold:g} asked, "
             f"over {evaluation.episodes} held-out episodes"
         )
         return evaluation

@@ -212,6 +212,8 @@ class PathNetDQN(OffPolicyAlgorithm):
     def use_task(self, name: str) -> Self:
         """Let :meth:`predict` act for this task until another is used or learned.
 
+        :meth:`learn` goes on with the newest task whichever is used: what is frozen is not learned again.
+
         A frozen task acts to the bit as it did when it was frozen.
 
         Raises:
@@ -245,19 +247,24 @@ class PathNetDQN(OffPolicyAlgorithm):
         Raises:
             ValueError: If the task is frozen, or another one has been begun and is not.
         """
-        self._enter(name)
+        self._refuse_task(name)
         if env is not None:
             self.set_env(maybe_make_env(env, self.verbose))
+        self._enter(name)
         return self.learn(total_timesteps, callback, log_interval, tb_log_name or name, progress_bar=progress_bar)
 
-    def _enter(self, name: str) -> None:
-        """Make a task the current one."""
+    def _refuse_task(self, name: str) -> None:
+        """Say why a task cannot be learned now, before anything changes."""
         if name in self.policy.routes:
             raise ValueError(f"task {name!r} is frozen; give the new one another name, or use_task({name!r})")
         search = self._search
-        if search is not None and search.task != name:
-            if search.env_steps:
-                raise ValueError(f"task {search.task!r} is not frozen: call freeze_task() before learning {name!r}")
+        if search is not None and search.task != name and search.env_steps:
+            raise ValueError(f"task {search.task!r} is not frozen: call freeze_task() before learning {name!r}")
+
+    def _enter(self, name: str) -> None:
+        """Make a task the current one."""
+        search = self._search
+        if search is not None and search.task != name:  # begun, but never updated
             self.policy.drop_task(search.task)
             self._search = None
             self._clear_replay()
@@ -313,7 +320,9 @@ class PathNetDQN(OffPolicyAlgorithm):
             ValueError: If there is no current task, or nothing was learned for it.
         """
         if self._search is None or not self._search.env_steps:
-            raise ValueError("there is nothing to freeze: call learn() or learn_task() first")
+            begun = f"task {self._search.task!r} has not been updated yet" if self._search else "no task is begun"
+            needed = f"learn for more than learning_starts={self.learning_starts} steps"
+            raise ValueError(f"there is nothing to freeze: {begun}; {needed}")
         frozen = self.policy.freeze(self._current_route())
         self._search = None
         if not keep_replay:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from pathnet_envs.checks import one_of
+
 Policy = Callable[[Sequence[float]], int]
 
 NOTHING, TURN_LEFT, MAIN_ENGINE, TURN_RIGHT = range(4)
@@ -35,9 +37,9 @@ def scripted(sub_goal: str) -> Policy:
         3
 
     Raises:
-        KeyError: If there is no controller for the sub-goal.
+        ValueError: If there is no controller for the sub-goal.
     """
-    return CONTROLLERS[sub_goal]
+    return CONTROLLERS[one_of("sub_goal", sub_goal, CONTROLLERS)]
 
 
 def kill_spin(observation: Sequence[float]) -> int:

@@ -122,7 +122,7 @@ def _page(study: Study, records: Sequence[RepeatRecord], shown: list[dict[str, s
             {
                 "question": effect.question,
                 "difference": spell(effect.difference),
-                "standardised": f"{effect.standardised:.2f}",
+                "standardised": "-" if np.isnan(effect.standardised) else f"{effect.standardised:.2f}",
                 "test": effect.test,
                 "p": spell_p(effect.p),
                 "p_corrected": spell_p(effect.p_corrected),

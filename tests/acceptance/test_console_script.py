@@ -89,7 +89,7 @@ def test_evaluate_gives_the_recorded_figures_again(trained):
     for line in records_of(directory):
         if line["kind"] == "sub_task":
             assert line["task"] in printed
-            assert f"{line['evaluation']['mean_return']:.1f}" in printed
+            assert f"{line['evaluation']['mean_return']:.4g}" in printed
     assert "hover" not in run("evaluate", directory, "--task", "kill_spin", "--episodes", 5, cwd=home)
 
 
@@ -170,6 +170,12 @@ def test_ctrl_c_saves_what_there_is_says_where_and_exits_130(tmp_path):
     assert "Traceback" not in errors
     printed = run("evaluate", "cut", "--episodes", 3, cwd=tmp_path)
     assert "kill_spin" in printed
+
+
+def test_the_version_is_told(tmp_path):
+    from importlib.metadata import version
+
+    assert run("--version", cwd=tmp_path) == f"pathnet-rl {version('pathnet-rl')}\n"
 
 
 def test_help_answers_without_torch(tmp_path):

@@ -453,9 +453,13 @@ def test_tasks_are_not_mixed_up():
     model.learn_task("first", None, 150)
     with pytest.raises(ValueError, match="'first' is not frozen: call freeze_task"):
         model.learn_task("second", None, 100)
+    assert set(model.paths) == {"first"}
     model.freeze_task()
     with pytest.raises(ValueError, match="'first' is frozen; give the new one another name"):
         model.learn_task("first", None, 100)
+    with pytest.raises(ValueError, match="spaces do not match"):
+        model.learn_task("third", "Acrobot-v1", 100)
+    assert set(model.paths) == {"first"}  # what was refused leaves nothing behind
 
 
 @pytest.mark.parametrize(

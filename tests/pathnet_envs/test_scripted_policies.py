@@ -47,5 +47,5 @@ def test_every_sub_goal_has_a_controller():
 
 
 def test_an_unknown_sub_goal_has_none():
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="'somersault' is unknown; choose one of kill-spin"):
         scripted("somersault")

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import pytest
 from make_records import generation, random_finished, sub_task
@@ -66,6 +67,20 @@ def test_the_summary_names_path_success_reuse_and_capacity(width):
     assert "not mastered" in text
     assert "25,600" in text
     assert "95%" in text
+
+
+def test_a_cell_that_wraps_moves_all_of_its_layer():
+    names = ("a_first_task", "a_second_task", "a_third_task")
+    record = replace(
+        sub_task(),
+        path=[[1, 2, 3], [4, 5, 6]],
+        reused=[dict.fromkeys(names, 1), {"a_first_task": 2}],
+        newly_frozen=[[], [6]],
+    )
+    lines = printed(summary_table([record]), 80).splitlines()
+    (second,) = [line for line in lines if "4 5 6" in line]
+    assert "2: a_first_task 2" in second
+    assert second.rstrip().endswith("1")
 
 
 def test_reuse_is_spelled_by_source():

@@ -108,6 +108,7 @@ BAD = [
     ("1000", "0", "c.yaml:12: tasks[1].budget_env_steps: 0 is out of range; allowed: 1 or more"),
     ("1000}", "1000, on_fail: retry}", 'tasks[1].on_fail: "retry" is not allowed; known: continue, stop'),
     ("{name: land, env:", "{env:", "c.yaml:12: tasks[1].name: is missing; give a word"),
+    ("PathNet/LanderLand-v0", "CartPole-v1", "tasks[1].advance.measure: success_rate cannot be measured: CartPole"),
     ("PathNet/LanderLand-v0", "CartPole-v1", "tasks[1].env: has 4 observed numbers and 2 actions, tasks[0] has 8"),
     (GOOD, "", "c.yaml:1: is no mapping; write `name:` and `tasks:`"),
     (GOOD, "name: x\ntasks: []\n", "c.yaml:2: tasks: is empty; give at least one"),
