@@ -334,8 +334,8 @@ class LanderSubTask(gymnasium.Env[Observation, Any]):
             # Comparisons are false for not-a-numbers; Box.contains would cost three times as much.
             if action.shape != (2,) or not (-1.0 <= action[0] <= 1.0 and -1.0 <= action[1] <= 1.0):
                 self._refuse(action)
-        elif not self.action_space.contains(action):
-            self._refuse(action)
+        elif not (isinstance(action, (int, np.integer)) and 0 <= action <= 3 or self.action_space.contains(action)):
+            self._refuse(action)  # the space is asked last: it takes longer than the engines
         return action if self.tank is None else self.tank.burn(action, self.continuous)
 
     def _refuse(self, action: Any, error: AssertionError | None = None) -> NoReturn:
