@@ -66,20 +66,18 @@ class SharedMemory:
             count = int(np.prod(shape))
             views.append(np.frombuffer(self.raw, dtype=kind, count=count, offset=offset).reshape(shape))
             offset += _aligned(np.dtype(kind).itemsize * count)
-        fields = len(INFO_FIELDS)
-        head, info, middle, final_info = (
-            views[:5],
-            views[5 : 5 + fields],
-            views[5 + fields : -fields - 1],
-            views[-fields - 1 : -1],
-        )
-        return Board(
-            *head,
-            info=dict(zip(INFO_FIELDS, info, strict=True)),
-            has_fuel=middle[0],
-            final_observation=middle[1],
-            final_info=dict(zip(INFO_FIELDS, final_info, strict=True)),
-            final_has_fuel=views[-1],
+        following = iter(views)
+        return Board(  # in the order of _fields
+            action=next(following),
+            observation=next(following),
+            reward=next(following),
+            terminated=next(following),
+            truncated=next(following),
+            info={name: next(following) for name in INFO_FIELDS},
+            has_fuel=next(following),
+            final_observation=next(following),
+            final_info={name: next(following) for name in INFO_FIELDS},
+            final_has_fuel=next(following),
         )
 
 

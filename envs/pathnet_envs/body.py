@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pathnet_envs.actions import NOTHING
 from pathnet_envs.body_state import BodyState
 
 with warnings.catch_warnings():
@@ -30,7 +31,6 @@ with warnings.catch_warnings():
         LunarLander,
     )
 
-NO_OP = 0
 TICK_S = 1.0 / FPS
 X_M = VIEWPORT_W / SCALE / 2
 """Metres in a unit of observed x; 10."""
@@ -88,7 +88,7 @@ def place(lander: LunarLander, start: BodyState) -> NDArray[np.float32]:
         y_m + centre[1] - vy * TICK_S - centre_before[1],
     )
     _set_motion(lander, position, centre_before, (vx, vy - lander.gravity * TICK_S), angle, spin)
-    return lander.step(np.zeros(2) if lander.continuous else NO_OP)[0]
+    return lander.step(np.zeros(2) if lander.continuous else NOTHING)[0]
 
 
 def lowest_free_y(lander: LunarLander, start: BodyState) -> float:

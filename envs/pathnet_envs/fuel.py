@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from pathnet_envs.actions import MAIN_ENGINE, NOTHING
 from pathnet_envs.sub_goal import EASY_FUEL, SubGoal
 
-NOTHING, MAIN_ENGINE = 0, 2
 SIDE_ENGINE_COST = 0.1  # of a step of the main engine, as in LunarLander's own reward
 
 

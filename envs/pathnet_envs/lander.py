@@ -188,10 +188,12 @@ class LanderSubTask(gymnasium.Env[Observation, Any]):
         )
         body.blow(self._lander, self._level * wind, self._level * turbulence)
         observation, _ = self._lander.reset()
-        start = goal.start(self.np_random, self._level) if asked.state is None else asked.state
+        start = asked.state
+        if start is None:
+            start = goal.start(self.np_random, self._level)
+        else:
+            self._refuse_ground(start)
         if start is not None:
-            if asked.state is not None:
-                self._refuse_ground(asked.state)
             observation = body.place(self._lander, start)
         self._begin_episode(observation.tolist())
         if self._window is not None:

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from pathnet_envs.actions import MAIN_ENGINE, NOTHING, TURN_LEFT, TURN_RIGHT
 from pathnet_envs.checks import one_of
 
 Policy = Callable[[Sequence[float]], int]
 
-NOTHING, TURN_LEFT, MAIN_ENGINE, TURN_RIGHT = range(4)
 MAX_TILT_RAD = 0.3
 TURN_DEADBAND = 0.04
 """Wanted turn (rad) below which no side engine fires; one tick of a side engine adds 0.04 to the spin."""

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pathnet_envs import SUB_GOALS, body
+from pathnet_envs.actions import NOTHING
 from pathnet_envs.body import LunarLander
 from pathnet_envs.body_state import BodyState
 from pathnet_envs.starts import native
@@ -64,7 +65,7 @@ def test_hull_and_legs_move_as_one_rigid_body(start):
 def test_free_fall_goes_on_as_physics_says():
     lander, _ = placed(BodyState(x=0.1, y=1.2, vx=0.2, vy=0.1, angle=0.3, spin=0.4))
     for _ in range(25):  # half a second
-        observation = lander.step(body.NO_OP)[0]
+        observation = lander.step(NOTHING)[0]
     x_m, y_m, vx, vy, angle, spin = observation[:6] * SI
     # Positions are the hull's origin, which turns about its centre of mass, 0.1 m away.
     assert x_m == pytest.approx(0.1 * 10 + 1.0 * 0.5, abs=0.06)
@@ -88,7 +89,7 @@ def test_150_steps_are_bit_equal_in_a_fresh_environment(start, seed):
 
 def test_moving_pays_no_reward():
     lander, _ = placed(BodyState(x=0.5, y=0.8))
-    assert abs(lander.step(body.NO_OP)[1]) < 10.0  # a remembered old place would pay about 50
+    assert abs(lander.step(NOTHING)[1]) < 10.0  # a remembered old place would pay about 50
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -1,0 +1,3 @@
+"""LunarLander's four discrete actions by name."""
+
+NOTHING, TURN_LEFT, MAIN_ENGINE, TURN_RIGHT = range(4)
