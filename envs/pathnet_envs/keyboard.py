@@ -5,13 +5,15 @@ from enum import IntEnum
 
 import pygame
 
+from pathnet_envs.actions import MAIN_ENGINE, TURN_LEFT, TURN_RIGHT
+
 
 class Engine(IntEnum):
     """An engine, by the action that fires it; a side engine is named after the way it turns the lander."""
 
-    LEFT = 1
-    MAIN = 2
-    RIGHT = 3
+    LEFT = TURN_LEFT
+    MAIN = MAIN_ENGINE
+    RIGHT = TURN_RIGHT
 
 
 ENGINES = {pygame.K_LEFT: Engine.LEFT, pygame.K_UP: Engine.MAIN, pygame.K_RIGHT: Engine.RIGHT}
