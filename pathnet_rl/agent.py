@@ -5,11 +5,14 @@ curriculum gives as ``agent: {name: ...}``, the value a settings class with ``bu
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pathnet_rl.records import Evaluation, Record
 from pathnet_rl.settings import SubTaskSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ENTRY_POINTS = "pathnet_rl.agents"
 
@@ -28,6 +31,19 @@ class LearnedTask(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """An agent between two generations: all that it has learned, a sub-task in progress included.
+
+    Attributes:
+        tensors: By name, on any device; they may be the agent's own, and who keeps them copies them.
+        notes: Everything else, as strict JSON has it: words, finite numbers, true, false, null, lists, mappings.
+    """
+
+    tensors: "dict[str, Tensor]"
+    notes: dict[str, Any]
+
+
 class Agent(Protocol):
     """Learns sub-tasks one after another, and can show each of them later."""
 
@@ -37,17 +53,27 @@ class Agent(Protocol):
         ...
 
     def learn_task(self, settings: SubTaskSettings) -> Iterator[Record]:
-        """Learn one sub-task: a record a generation, the last one the sub-task's own."""
+        """Learn one sub-task: a record a generation, the last one the sub-task's own.
+
+        After :meth:`restore`, the sub-task that was in progress goes on where it stood.
+        """
         ...
 
     def evaluate(self, task: str, episodes: int, seed: int) -> Evaluation:
         """Fly a learned sub-task greedily on held-out seeds."""
         ...
 
-    def save(self, directory: Path) -> None:
-        """Write everything learned into an existing directory."""
+    def checkpoint(self) -> Checkpoint:
+        """Return all that decides how this agent goes on, whenever ``learn_task`` has yielded a record.
+
+        It changes nothing: an agent that is asked goes on as one that is not.
+        """
         ...
 
-    def load(self, directory: Path) -> None:
-        """Take what :meth:`save` wrote."""
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Take what :meth:`checkpoint` returned, into a freshly built agent of the same settings.
+
+        Raises:
+            Exception: Of any kind, if the checkpoint is not of such an agent.
+        """
         ...

@@ -108,6 +108,8 @@ class SubTaskSettings(Settings):
     """Rewards are multiplied by this before learning; returns are always reported unscaled."""
     level: Literal["fixed", "adaptive"] = "fixed"
     """`adaptive`: start states move from easiest to full as episodes succeed (the environment needs `level`)."""
+    level_raise_from: Probability = 0.8
+    """Success rate of the latest 20 training episodes from which an adaptive level rises."""
     advance: AdvanceSettings = AdvanceSettings()
     """When the sub-task counts as mastered."""
     budget_env_steps: int = Field(default=100_000, ge=1, le=10_000_000_000)

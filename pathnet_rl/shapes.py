@@ -42,6 +42,16 @@ class Dense:
         del batch
         return rows_gro
 
+    def rows_adjoint(self, gradient_gbo: Tensor, batch: int) -> Tensor:
+        """Carry a gradient backward through :meth:`from_rows`."""
+        del batch
+        return gradient_gbo
+
+    def inputs_adjoint(self, gradient_gri: Tensor, batch: int) -> Tensor:
+        """Carry a gradient backward through :meth:`to_rows`."""
+        del batch
+        return gradient_gri
+
 
 @dataclass(frozen=True)
 class Conv:
@@ -100,6 +110,19 @@ class Conv:
     def from_rows(self, rows_gro: Tensor, batch: int) -> Tensor:
         """Return what the layer hands on, ``(g, batch, outputs)``."""
         return rows_gro.unflatten(1, (batch, -1)).transpose(2, 3).flatten(2)
+
+    def rows_adjoint(self, gradient_gbo: Tensor, batch: int) -> Tensor:
+        """Carry a gradient backward through :meth:`from_rows`."""
+        del batch
+        return gradient_gbo.unflatten(2, (self.units, -1)).transpose(2, 3).flatten(1, 2)
+
+    def inputs_adjoint(self, gradient_gri: Tensor, batch: int) -> Tensor:
+        """Carry a gradient backward through :meth:`to_rows`: the patches' gradients add up where they overlap."""
+        groups = gradient_gri.shape[0]
+        patches = gradient_gri.reshape(groups * batch, -1, self.row_inputs).transpose(1, 2)
+        size = (self.height, self.width)
+        images = functional.fold(patches, size, self.kernel, padding=self.kernel // 2, stride=self.stride)
+        return images.reshape(groups, batch, self.inputs)
 
 
 Shape: TypeAlias = Dense | Conv

@@ -11,12 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from pathnet_rl.network import PathNet, Stack
 from pathnet_rl.optimizer import Optimizer
+from pathnet_rl.passes import Layout, run_paths
 from pathnet_rl.paths import EMPTY
-from pathnet_rl.shapes import Shape
 
 
 class WorkingSet:
@@ -56,6 +55,7 @@ class WorkingSet:
             collected = [_rows_and_slots(paths_rpln[:, :, layer]) for layer in range(net.layers)]
             self._rows_ru = [*(rows for rows, _ in collected), heads_rp]
             self._slots_gn = [torch.from_numpy(slots).to(net.device) for _, slots in collected]
+        self._layout = Layout(net.shapes, self._slots_gn)
         self._trainable_ru = [self._open_rows(layer) for layer in range(net.layers)]
         self._trainable_ru.append(np.ones_like(heads_rp, dtype=bool))
         self._gather()
@@ -85,7 +85,7 @@ class WorkingSet:
             self._still.append((at[0], at[1]) if len(still[0]) else None)
 
     def _taken(self, stack: Stack, rows_ruk: Tensor, used_ru: NDArray[np.bool_]) -> Tensor:
-        """Return rows as matrices, those not used zero, in the memory order that :func:`_matrices` wants."""
+        """Return rows as matrices, those not used zero, in the memory order that :mod:`pathnet_rl.passes` wants."""
         rows_ruio = rows_ruk.unflatten(-1, (-1, stack.shape.units))
         if not used_ru.all():
             rows_ruio[tuple(torch.from_numpy(axis) for axis in np.nonzero(~used_ru))] = 0
@@ -101,11 +101,7 @@ class WorkingSet:
         Returns:
             ``(replicas, paths, batch, outputs)``.
         """
-        values = self.values if values is None else values
-        hidden_gbi = inputs_rpbi.flatten(0, 1)
-        for shape, values_ruio, slots_gn in zip(self.net.shapes, values, self._slots_gn, strict=False):
-            hidden_gbi = _layer(hidden_gbi, shape, values_ruio, slots_gn)
-        outputs_gbo = product(hidden_gbi, values[-1].flatten(0, 1))
+        outputs_gbo = run_paths(self._layout, inputs_rpbi.flatten(0, 1), self.values if values is None else values)
         return outputs_gbo.unflatten(0, (self.replicas, self.paths))
 
     def step(self, loss: Tensor, others: Sequence[Tensor] = (), max_norm: float | None = None) -> list[Tensor]:
@@ -197,23 +193,3 @@ def _rows_and_slots(layer_rpn: NDArray[np.int64]) -> tuple[NDArray[np.int64], ND
         found = np.searchsorted(modules, layer_rpn[replica])
         slots[replica] = np.where(layer_rpn[replica] == EMPTY, width - 1, found) + replica * width
     return rows, slots.reshape(replicas * paths, active)
-
-
-def _layer(hidden_gbi: Tensor, shape: Shape, values_ruio: Tensor, slots_gn: Tensor | None) -> Tensor:
-    """Sum the ReLU outputs of each path's active modules: ``(g, b, inputs) -> (g, b, outputs)``."""
-    matrix_gi_no = _matrices(values_ruio, slots_gn)
-    rows_gr_no = product(shape.to_rows(hidden_gbi), matrix_gi_no).relu()
-    return shape.from_rows(rows_gr_no.unflatten(-1, (-1, shape.units)).sum(-2), hidden_gbi.shape[1])
-
-
-def _matrices(values_ruio: Tensor, slots_gn: Tensor | None) -> Tensor:
-    """Put the matrices of each path's slots side by side, ``(g, row_inputs + 1, active * units)``."""
-    if slots_gn is None:  # a view: the rows lie in this order already
-        return values_ruio.transpose(1, 2).flatten(2)
-    chosen_gnio = values_ruio.flatten(0, 1).index_select(0, slots_gn.flatten()).unflatten(0, slots_gn.shape)
-    return chosen_gnio.transpose(1, 2).flatten(2)
-
-
-def product(rows_gri: Tensor, matrix_gio: Tensor) -> Tensor:
-    """Multiply rows by matrices whose last row is the bias: ``(g, r, i) x (g, i + 1, o) -> (g, r, o)``."""
-    return torch.bmm(functional.pad(rows_gri, (0, 1), value=1.0), matrix_gio)

@@ -2,9 +2,8 @@
 
 from collections import deque
 
-STEP = 0.2
+STEP = 0.1
 WINDOW_EPISODES = 20
-RAISE_FROM = 0.8
 LOWER_BELOW = 0.2
 
 
@@ -13,10 +12,11 @@ class Level:
 
     Args:
         adaptive: Start at 0 and adapt; otherwise stay at 1.
+        raise_from: Success rate of the latest episodes from which the level rises.
     """
 
-    def __init__(self, adaptive: bool) -> None:
-        self.adaptive = adaptive
+    def __init__(self, adaptive: bool, raise_from: float) -> None:
+        self.adaptive, self.raise_from = adaptive, raise_from
         self.value = 0.0 if adaptive else 1.0
         self._successes: deque[bool] = deque(maxlen=WINDOW_EPISODES)
 
@@ -28,7 +28,7 @@ class Level:
         if len(self._successes) < WINDOW_EPISODES:
             return None
         rate = sum(self._successes) / WINDOW_EPISODES
-        if rate >= RAISE_FROM and self.value < 1.0:
+        if rate >= self.raise_from and self.value < 1.0:
             return self._move(STEP, rate, "up")
         if rate < LOWER_BELOW and self.value > 0.0:
             return self._move(-STEP, rate, "down")

@@ -50,7 +50,7 @@ class SubTask:
     ) -> None:
         self.settings, self.dqn, self.search, self.net = settings, dqn, search, net
         self.seed, self.index, self.epsilon_start = seed, index, epsilon_start
-        self.level = Level(adaptive=settings.level == "adaptive")
+        self.level = Level(settings.level == "adaptive", settings.level_raise_from)
         first_level = self.level.value if self.level.adaptive else None
         self.lanes = Lanes(settings.env, settings.env_kwargs, dqn.lanes, seed, index, first_level)
         self.held_out = HeldOut(settings.env, settings.env_kwargs)

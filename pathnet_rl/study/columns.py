@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pathnet_rl.network import glorot_rows
+from pathnet_rl.passes import product
 from pathnet_rl.shapes import Conv, Dense, Shape
-from pathnet_rl.working_set import product
 
 
 class Columns:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pathnet_rl.configuration import ConfigurationError
+from pathnet_rl.crew import Crew
 from pathnet_rl.study.arms import ARMS
 from pathnet_rl.study.digits import load_digits, split
 from pathnet_rl.study.records import RepeatFile, RepeatRecord, read_repeats
 from pathnet_rl.study.settings import StudySettings, study_from_dict
-from pathnet_rl.study.workers import Crew, Job
+from pathnet_rl.study.workers import Job, work
 
 DESCRIPTION, REPEATS = "study.json", "repeats.jsonl"
 PACKAGES = ("pathnet-rl", "torch", "numpy", "scipy", "mlxtend")
@@ -187,7 +188,7 @@ def run_study(study: Study, listener: StudyListener, *, processes: int, slots: i
     listener.begin(study, list(file.records), missing)
     try:
         if open_repeats:
-            with Crew(study.settings, processes=processes, slots=slots, device=device) as crew:
+            with Crew(work, (study.settings, slots, device), processes=processes) as crew:
                 for job in backlog.ready:
                     crew.give(job)
                 for result in crew.results():

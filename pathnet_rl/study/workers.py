@@ -1,16 +1,14 @@
 """Workers: processes that run repeats, each many at once, slot by slot; a finished one makes room for the next."""
 
-import multiprocessing
 import queue
-import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from multiprocessing.context import SpawnProcess
 from typing import Any, TypeAlias
 
 import torch
 
+from pathnet_rl.crew import PATIENCE_S, leave_with_parent
 from pathnet_rl.study.arms import ARMS, Course, Repeat
 from pathnet_rl.study.digits import make_tasks
 from pathnet_rl.study.learner import ColumnLearner, Images, PathLearner, Training
@@ -18,7 +16,6 @@ from pathnet_rl.study.records import RepeatRecord
 from pathnet_rl.study.settings import StudySettings
 
 LearnerKind: TypeAlias = type[PathLearner] | type[ColumnLearner]
-PATIENCE_S = 0.5  # between two looks whether anyone is still there
 
 
 @dataclass(frozen=True)
@@ -28,63 +25,6 @@ class Job:
     arm: str
     index: int
     partner: RepeatRecord | None = None
-
-
-class WorkerDied(Exception):
-    """A worker process that ended by itself."""
-
-
-class Crew:
-    """Some worker processes and their queues; a context manager that never leaves a process behind.
-
-    Args:
-        study: What they run.
-        processes: How many; each computes on one thread.
-        slots: Repeats that each trains at once.
-        device: Torch device.
-    """
-
-    def __init__(self, study: StudySettings, *, processes: int, slots: int, device: str) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._jobs: Any = context.Queue()
-        self._results: Any = context.Queue()
-        arguments = (study, slots, device, self._jobs, self._results)
-        self._processes: list[SpawnProcess] = [
-            context.Process(target=_work, args=arguments, daemon=True) for _ in range(processes)
-        ]
-
-    def __enter__(self) -> "Crew":
-        """Start the processes."""
-        for process in self._processes:
-            process.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End the processes, finished or not."""
-        for process in self._processes:
-            process.terminate()
-        for process in self._processes:
-            process.join()
-
-    def give(self, job: Job) -> None:
-        """Put a job into the queue."""
-        self._jobs.put(job)
-
-    def results(self) -> Iterator[RepeatRecord | int | None]:
-        """Yield finished repeats, numbers of minibatches done since the last, and None while nothing happens.
-
-        Raises:
-            WorkerDied: If a process has ended.
-        """
-        while True:
-            try:
-                yield self._results.get(timeout=PATIENCE_S)
-            except queue.Empty:
-                for process in self._processes:
-                    if not process.is_alive():
-                        message = f"a worker process ended with status {process.exitcode}; what is finished is kept"
-                        raise WorkerDied(message) from None
-                yield None
 
 
 def run_here(study: StudySettings, jobs: Sequence[Job], *, slots: int, device: str = "cpu") -> list[RepeatRecord]:
@@ -163,14 +103,12 @@ class Shift:
         return None
 
 
-def _work(study: StudySettings, slots: int, device: str, jobs: Any, results: Any) -> None:
-    """Take jobs until the parent ends this process or is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+def work(study: StudySettings, slots: int, device: str, jobs: Any, results: Any) -> None:
+    """Take jobs until the parent ends this process or is gone; what a :class:`pathnet_rl.crew.Crew` runs."""
+    leave_with_parent()
     torch.set_num_threads(1)
     shift = Shift(study, slots, device)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    while parent.is_alive():
+    while True:
         _fill(shift, jobs)
         for record in shift.step():
             results.put(record)

@@ -1,0 +1,141 @@
+"""Passes: many paths run forward, and their gradients backward, in one product a layer.
+
+The backward pass is written out, for small modules cost the overhead of calls, not arithmetic: as one node of
+Torch's graph it takes a third of the time that the graph of its single operations takes
+(tests/benchmarks/update_cost.py). Axes as in :mod:`pathnet_rl.working_set`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.nn import functional
+
+from pathnet_rl.shapes import Shape
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the rows of a working set make paths.
+
+    Attributes:
+        shapes: The layers' shapes, heads apart.
+        slots_gn: For every layer the flat index, over replicas and rows, of each path's slots; None where the
+            rows lie in memory as the one matrix a layer multiplies by.
+    """
+
+    shapes: Sequence[Shape]
+    slots_gn: Sequence[Tensor | None]
+
+
+@dataclass(frozen=True)
+class _Trace:
+    """What the backward pass needs of one layer: its inputs with a one appended, its matrix, what its ReLUs gave.
+
+    The head has none; what it gives is the graph's own, and must not be held by one of its nodes.
+    """
+
+    rows_gri: Tensor
+    matrix_gio: Tensor
+    relu_gro: Tensor | None
+
+
+def run_paths(layout: Layout, inputs_gbi: Tensor, values: Sequence[Tensor]) -> Tensor:
+    """Run every path on its own batch; gradients flow to the values and to the inputs.
+
+    Args:
+        layout: Which rows make which path.
+        inputs_gbi: ``(g, batch, inputs)``.
+        values: The rows of every layer and of the heads, ``(replicas, rows, row_inputs + 1, units)``.
+
+    Returns:
+        ``(g, batch, outputs)``.
+    """
+    if torch.is_grad_enabled():
+        return _Paths.apply(layout, inputs_gbi, *values)  # pyright: ignore[reportReturnType] - untyped in Torch
+    return _forward(layout, inputs_gbi, values)
+
+
+class _Paths(Function):
+    """:func:`run_paths` as one node of the graph; it can be differentiated once."""
+
+    @staticmethod
+    def forward(ctx: Any, layout: Layout, inputs_gbi: Tensor, *values: Tensor) -> Tensor:
+        ctx.layout, ctx.traces, ctx.values = layout, list[_Trace](), values
+        return _forward(layout, inputs_gbi, values, ctx.traces)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        values_gradients, inputs_gradient = _backward(
+            ctx.layout, ctx.traces, ctx.values, gradients[0], to_inputs=ctx.needs_input_grad[1]
+        )
+        return (None, inputs_gradient, *values_gradients)
+
+
+def _forward(
+    layout: Layout, inputs_gbi: Tensor, values: Sequence[Tensor], traces: list[_Trace] | None = None
+) -> Tensor:
+    hidden_gbi, batch = inputs_gbi, inputs_gbi.shape[1]
+    for shape, values_ruio, slots_gn in zip(layout.shapes, values, layout.slots_gn, strict=False):
+        rows_gri, matrix_gio = with_ones(shape.to_rows(hidden_gbi)), _matrices(values_ruio, slots_gn)
+        outputs_gro = torch.bmm(rows_gri, matrix_gio).relu_()
+        if traces is not None:
+            traces.append(_Trace(rows_gri, matrix_gio, outputs_gro))
+        # The active modules of a layer are summed.
+        hidden_gbi = shape.from_rows(outputs_gro.unflatten(-1, (-1, shape.units)).sum(-2), batch)
+    rows_gri, matrix_gio = with_ones(hidden_gbi), values[-1].flatten(0, 1)
+    if traces is not None:
+        traces.append(_Trace(rows_gri, matrix_gio, None))
+    return torch.bmm(rows_gri, matrix_gio)
+
+
+def _backward(
+    layout: Layout, traces: Sequence[_Trace], values: Sequence[Tensor], gradient_gbo: Tensor, *, to_inputs: bool
+) -> tuple[list[Tensor], Tensor | None]:
+    """Return the gradients of the values, and of the inputs where they are wanted."""
+    head, batch = traces[-1], gradient_gbo.shape[1]
+    gradients = [torch.bmm(head.rows_gri.mT, gradient_gbo).view_as(values[-1])]
+    hidden_gbi = torch.bmm(gradient_gbo, head.matrix_gio[:, :-1].mT)
+    layers = list(zip(layout.shapes, traces, values, layout.slots_gn, strict=False))
+    for number, (shape, trace, values_ruio, slots_gn) in reversed(list(enumerate(layers))):
+        # Every active module of a layer receives the gradient of their sum, where its ReLU is open.
+        assert trace.relu_gro is not None
+        open_grnu = trace.relu_gro.sign_().unflatten(-1, (-1, shape.units))  # 1 where it is open, else 0
+        delta_gro = (open_grnu * shape.rows_adjoint(hidden_gbi, batch)[:, :, None]).flatten(2)
+        gradients.append(_to_rows(torch.bmm(trace.rows_gri.mT, delta_gro), values_ruio, slots_gn))
+        if number > 0 or to_inputs:
+            hidden_gbi = shape.inputs_adjoint(torch.bmm(delta_gro, trace.matrix_gio[:, :-1].mT), batch)
+    return gradients[::-1], hidden_gbi if to_inputs else None
+
+
+def _matrices(values_ruio: Tensor, slots_gn: Tensor | None) -> Tensor:
+    """Put the matrices of each path's slots side by side, ``(g, row_inputs + 1, active * units)``."""
+    if slots_gn is None:  # a view: the rows lie in this order already
+        return values_ruio.transpose(1, 2).flatten(2)
+    chosen_gnio = values_ruio.flatten(0, 1).index_select(0, slots_gn.flatten()).unflatten(0, slots_gn.shape)
+    return chosen_gnio.transpose(1, 2).flatten(2)
+
+
+def _to_rows(gradient_gio: Tensor, values_ruio: Tensor, slots_gn: Tensor | None) -> Tensor:
+    """Bring the gradient of the matrices back to the rows; a row on several paths receives the sum."""
+    units = values_ruio.shape[-1]
+    by_slot_gnio = gradient_gio.unflatten(-1, (-1, units)).transpose(1, 2)
+    if slots_gn is None:
+        return by_slot_gnio
+    summed = torch.zeros(values_ruio.shape, dtype=gradient_gio.dtype, device=gradient_gio.device)
+    summed.view(-1, *values_ruio.shape[2:]).index_add_(0, slots_gn.flatten(), by_slot_gnio.flatten(0, 1))
+    return summed
+
+
+def with_ones(rows_gri: Tensor) -> Tensor:
+    """Append a one to every row, for the bias: ``(g, r, i) -> (g, r, i + 1)``."""
+    return functional.pad(rows_gri, (0, 1), value=1.0)
+
+
+def product(rows_gri: Tensor, matrix_gio: Tensor) -> Tensor:
+    """Multiply rows by matrices whose last row is the bias: ``(g, r, i) x (g, i + 1, o) -> (g, r, o)``."""
+    return torch.bmm(with_ones(rows_gri), matrix_gio)
