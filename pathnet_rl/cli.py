@@ -1,19 +1,27 @@
-"""The command line: ``pathnet-rl train | evaluate | envs | play | study | report``; each imports what it needs."""
+"""The command line: ``pathnet-rl COMMAND``; each command imports what it needs."""
 
 import os
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from enum import StrEnum
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, ParamSpec
 
 import typer
 
 if TYPE_CHECKING:
     from pathnet_rl.listener import Listener
     from pathnet_rl.run import Run
+    from pathnet_rl.saving import Pace
 
 INTERRUPTED = 130  # what shells report after SIGINT
+FAILED = 1
 REFUSED = 2  # bad input: nothing was written
 CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+Parameters = ParamSpec("Parameters")
 
 app = typer.Typer(
     name="pathnet-rl",
@@ -43,9 +51,27 @@ SetOption = Annotated[
 ]
 
 
+EveryMinutesOption = Annotated[
+    float, typer.Option("--checkpoint-minutes", min=0.0, max=1e6, help="Write a checkpoint after so many minutes,")
+]
+EveryStepsOption = Annotated[
+    int | None,
+    typer.Option("--checkpoint-env-steps", min=1, help="or after so many environment steps if that comes first."),
+]
+
+
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; a full disk ends any command with one message."""
+    from pathnet_rl.durable import NO_ROOM
+
+    try:
+        app()
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        what = error.filename or "a file"
+        typer.echo(f"{what} cannot be written: {error.strerror}; make room, then go on", err=True)
+        sys.exit(FAILED)
 
 
 def _tell_version(asked: bool) -> None:
@@ -71,51 +97,109 @@ def refuse(message: object) -> NoReturn:
     raise typer.Exit(REFUSED)
 
 
+def _answers_signals(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """Let a command be ended by Ctrl-C and SIGTERM from its first moment."""
+
+    @wraps(command)
+    def answering(*arguments: Parameters.args, **options: Parameters.kwargs) -> None:
+        from pathnet_rl.interruption import Interrupted, interruptible
+
+        with interruptible():
+            try:
+                command(*arguments, **options)
+            except Interrupted as error:
+                typer.echo("interrupted before anything was begun", err=True)
+                raise typer.Exit(error.status) from None
+
+    return answering
+
+
 @app.command()
+@_answers_signals
 def train(
     curriculum: Annotated[str, typer.Argument(help="A YAML file, or the name of a shipped curriculum.")],
     seed: SeedOption = None,
     device: DeviceOption = Device.auto,
     out: Annotated[Path | None, typer.Option(help="Run directory; default runs/NAME-seedN.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="If it exists, take the next free name.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="If it exists, go on where it was interrupted.")] = False,
+    every_minutes: EveryMinutesOption = 1.0,
+    every_env_steps: EveryStepsOption = None,
     set_: SetOption = None,
 ) -> None:
     """Train a curriculum, sub-task after sub-task."""
     from pathnet_rl.configuration import ConfigurationError
     from pathnet_rl.curriculum import load_curriculum
 
+    if fresh and resume:
+        refuse("--fresh and --resume exclude each other; give the directory to go on in as --out")
     overrides = list(set_ or []) + ([f"seed={seed}"] if seed is not None else [])
     try:
         loaded = load_curriculum(curriculum, overrides)
     except ConfigurationError as error:
         refuse(error)
     from pathnet_rl.run import Run, RunError
+    from pathnet_rl.saving import Pace
     from pathnet_rl.training import DeviceError, choose_device
 
     directory = out or Path("runs") / f"{loaded.name}-seed{loaded.seed}"
     try:
         chosen = choose_device(device)
-        run = Run.create(directory, loaded, device=chosen, fresh=fresh)
-    except (DeviceError, RunError) as error:
+        going_on = resume and directory.exists()
+        if going_on:
+            run = Run.open_to_resume(directory, loaded, device=chosen)
+        else:
+            run = Run.create(directory, loaded, device=chosen, fresh=fresh)
+    except (ConfigurationError, DeviceError, RunError) as error:
         refuse(error)
-    _train(run, chosen)
+    _train(run, Pace(every_minutes, every_env_steps), resume=going_on)
 
 
-def _train(run: "Run", device: str) -> None:
+@app.command()
+@_answers_signals
+def resume(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    every_minutes: EveryMinutesOption = 1.0,
+    every_env_steps: EveryStepsOption = None,
+) -> None:
+    """Go on with an interrupted training; it ends as it would have without the interruption."""
+    from pathnet_rl.configuration import ConfigurationError
+    from pathnet_rl.run import Run, RunError
+    from pathnet_rl.saving import Pace
+    from pathnet_rl.training import DeviceError, choose_device
+
+    try:
+        opened = Run.open(run)
+        choose_device(opened.device)
+    except (ConfigurationError, DeviceError, RunError) as error:
+        refuse(error)
+    _train(opened, Pace(every_minutes, every_env_steps), resume=True)
+
+
+def _train(run: "Run", pace: "Pace", *, resume: bool) -> None:
     from rich.console import Console as Screen
 
+    from pathnet_rl.checkpoint import CheckpointError, checkpoints
     from pathnet_rl.console import summary_table
-    from pathnet_rl.run import RECORDS
+    from pathnet_rl.interruption import Interrupted
+    from pathnet_rl.lock import LockError, sole_writer
+    from pathnet_rl.run import RunError
+    from pathnet_rl.training import find_start
     from pathnet_rl.training import train as train_run
 
     screen = Screen()
     try:
-        finished = train_run(run, _listeners(run, device), device=device)
-    except KeyboardInterrupt:
-        begun = (run.directory / RECORDS).exists() and (run.directory / RECORDS).stat().st_size > 0
-        learned = "what was learned so far is in" if begun else "before anything was learned; nothing to keep in"
-        typer.echo(f"interrupted; {learned} {run.directory}", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+        with sole_writer(run.directory):
+            start = find_start(run) if resume else None
+            for words in start.words if start else ():
+                typer.echo(words)
+            finished = train_run(run, _listeners(run, run.device), device=run.device, start=start, pace=pace)
+    except (CheckpointError, LockError, RunError) as error:
+        refuse(error)
+    except Interrupted as error:
+        saved = "saved" if checkpoints(run.directory) else "nothing was learned yet"
+        typer.echo(f"interrupted; {saved}; go on with: pathnet-rl resume {run.directory}", err=True)
+        raise typer.Exit(error.status) from None
     screen.print(summary_table(finished))
     screen.print(f"run {run.directory}", soft_wrap=True)
     screen.print(
@@ -127,12 +211,28 @@ def _train(run: "Run", device: str) -> None:
 def _listeners(run: "Run", device: str) -> "list[Listener]":
     from pathnet_rl.console import ConsoleListener
     from pathnet_rl.picture import PictureFiles
-    from pathnet_rl.run import PICTURES, RecordFile
+    from pathnet_rl.run import PICTURES
     from pathnet_rl.tensorboard import TensorBoardListener
 
     heading = f"{run.curriculum.name}, seed {run.curriculum.seed}, on {device}, into {run.directory}"
     pictures = PictureFiles(run.directory / PICTURES)
-    return [RecordFile(run.directory), TensorBoardListener(run.directory), pictures, ConsoleListener(heading)]
+    return [TensorBoardListener(run.directory), pictures, ConsoleListener(heading)]
+
+
+@app.command()
+def check(run: Annotated[Path, typer.Argument(help="A run directory.")]) -> None:
+    """Compare every file of a run with its checksum; say what is lost and where a training can go on."""
+    from pathnet_rl.checking import check_run
+    from pathnet_rl.configuration import ConfigurationError
+    from pathnet_rl.run import Run, RunError
+
+    try:
+        verdict = check_run(Run.open(run).directory)
+    except (ConfigurationError, RunError) as error:
+        refuse(error)
+    typer.echo("\n".join(verdict.lines))
+    if not verdict.whole:
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -146,6 +246,7 @@ def evaluate(
     """Replay the path and head of learned sub-tasks, greedily, on held-out seeds."""
     from rich.console import Console as Screen
 
+    from pathnet_rl.checkpoint import CheckpointError
     from pathnet_rl.configuration import ConfigurationError
     from pathnet_rl.console import evaluation_table
     from pathnet_rl.run import Run, RunError
@@ -153,9 +254,11 @@ def evaluate(
 
     try:
         opened = Run.open(run)
-        agent = load_agent(opened, choose_device(device))
-    except (ConfigurationError, RunError, DeviceError) as error:
+        agent, damages = load_agent(opened, choose_device(device))
+    except (CheckpointError, ConfigurationError, RunError, DeviceError) as error:
         refuse(error)
+    for damage in damages:
+        typer.echo(f"{damage}; the one before is used", err=True)
     if task is not None and task not in agent.learned:
         refuse(f"--task {task}: {run} has learned {', '.join(agent.learned) or 'no sub-task yet'}")
     chosen_seed = opened.curriculum.seed if seed is None else seed
@@ -169,24 +272,49 @@ def evaluate(
 
 @app.command()
 def study(
-    configuration: Annotated[str, typer.Argument(help="A YAML file, or the name of a shipped study.")],
-    repeats: Annotated[int | None, typer.Option(help="Repeats of every arm, instead of the file's.")] = None,
-    arms: Annotated[str | None, typer.Option(help="Arms, joined by commas, instead of the file's.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Instead of the study's seed.")] = None,
+    configuration: Annotated[
+        str, typer.Argument(help="A YAML file, or a shipped name: a digit study or a curriculum.")
+    ],
+    repeats: Annotated[
+        int | None, typer.Option(help="Repeats of every arm, instead of the file's; 10 of a curriculum.")
+    ] = None,
+    arms: Annotated[
+        str | None, typer.Option(help="Arms, joined by commas; for a curriculum, ablations means all of those.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Instead of the file's seed.")] = None,
     device: DeviceOption = Device.auto,
     out: Annotated[Path | None, typer.Option(help="Study directory; default runs/NAME-seedN.")] = None,
     processes: Annotated[int | None, typer.Option(min=1, max=1024, help="Default: one a core.")] = None,
-    slots: Annotated[int, typer.Option(min=1, max=4096, help="Repeats trained at once by each process.")] = 16,
+    slots: Annotated[
+        int, typer.Option(min=1, max=4096, help="Repeats of a digit study trained at once by each process.")
+    ] = 16,
     set_: SetOption = None,
 ) -> None:
     """Run many repeats of an experiment; give the same command again to go on after an interruption."""
+    from pathnet_rl.configuration import ConfigurationError, read_configuration
+
+    overrides = list(set_ or []) + ([f"seed={seed}"] if seed is not None else [])
+    try:
+        keys = read_configuration(configuration).mapping().keys()
+    except ConfigurationError as error:
+        refuse(error)
+    if "study" in keys:
+        overrides += [f"repeats={repeats}"] if repeats is not None else []
+        overrides += [f"arms=[{arms}]"] if arms is not None else []
+        _study_digits(configuration, overrides, device, out, processes=processes, slots=slots)
+    elif "tasks" in keys:
+        names = None if arms is None else [name.strip() for name in arms.split(",") if name.strip()]
+        _study_curriculum(configuration, overrides, names, device, out, repeats=repeats, processes=processes)
+    else:
+        refuse(f"{configuration}: is neither a digit study (it has no `study:`) nor a curriculum (no `tasks:`)")
+
+
+def _study_digits(
+    configuration: str, overrides: list[str], device: Device, out: Path | None, *, processes: int | None, slots: int
+) -> None:
     from pathnet_rl.configuration import ConfigurationError
     from pathnet_rl.study.settings import load_study
 
-    overrides = list(set_ or [])
-    overrides += [f"repeats={repeats}"] if repeats is not None else []
-    overrides += [f"arms=[{arms}]"] if arms is not None else []
-    overrides += [f"seed={seed}"] if seed is not None else []
     try:
         settings = load_study(configuration, overrides)
     except ConfigurationError as error:
@@ -194,7 +322,6 @@ def study(
     from pathnet_rl.study.digits import DigitsError
     from pathnet_rl.study.progress import StudyProgress
     from pathnet_rl.study.study import StudyError, create_or_continue, run_study
-    from pathnet_rl.study.workers import WorkerDied
     from pathnet_rl.training import DeviceError, choose_device
 
     directory = out or Path("runs") / f"{settings.name}-seed{settings.seed}"
@@ -203,12 +330,65 @@ def study(
         opened = create_or_continue(directory, settings)
     except (DeviceError, StudyError, DigitsError) as error:
         refuse(error)
-    workers = processes or (1 if chosen == "cuda" else len(os.sched_getaffinity(0)))
-    crew = "1 process" if workers == 1 else f"{workers} processes"
+    workers, crew = _workers(processes, chosen)
     heading = f"{settings.name}, seed {settings.seed}, {crew} of {slots} slots on {chosen}, into {directory}"
-    try:
+    with _running(directory, StudyError):
         run_study(opened, StudyProgress(heading), processes=workers, slots=slots, device=chosen)
-    except StudyError as error:
+
+
+def _study_curriculum(
+    configuration: str,
+    overrides: list[str],
+    arms: list[str] | None,
+    device: Device,
+    out: Path | None,
+    *,
+    repeats: int | None,
+    processes: int | None,
+) -> None:
+    from pathnet_rl.configuration import ConfigurationError
+    from pathnet_rl.curriculum import load_curriculum
+    from pathnet_rl.transfer.arms import DEFAULT_ARMS, ArmError, choose_arms
+
+    wanted = 10 if repeats is None else repeats
+    if wanted < 1:
+        refuse(f"--repeats {wanted}: is below 1; give 1 or more")
+    try:
+        curriculum = load_curriculum(configuration, overrides)
+        chosen_arms = choose_arms(DEFAULT_ARMS if arms is None else arms)
+    except (ConfigurationError, ArmError) as error:
+        refuse(error)
+    from pathnet_rl.training import DeviceError, choose_device
+    from pathnet_rl.transfer.progress import TransferProgress
+    from pathnet_rl.transfer.study import TransferError, create_or_continue, run_study
+
+    directory = out or Path("runs") / f"{curriculum.name}-study-seed{curriculum.seed}"
+    try:
+        chosen = choose_device(device)
+        opened = create_or_continue(directory, curriculum, chosen_arms, wanted)
+    except (DeviceError, TransferError, ArmError) as error:
+        refuse(error)
+    workers, crew = _workers(processes, chosen)
+    heading = f"{curriculum.name}, seeds from {curriculum.seed}, {crew} on {chosen}, into {directory}"
+    progress = TransferProgress(heading, [arm.name for arm in chosen_arms])
+    with _running(directory, TransferError):
+        run_study(opened, progress, processes=workers, device=chosen)
+
+
+def _workers(processes: int | None, device: str) -> tuple[int, str]:
+    """Return how many processes to start, one a core by default, and say so in words."""
+    workers = processes or (1 if device == "cuda" else len(os.sched_getaffinity(0)))
+    return workers, "1 process" if workers == 1 else f"{workers} processes"
+
+
+@contextmanager
+def _running(directory: Path, refusal: type[Exception]) -> Generator[None, None, None]:
+    """Answer for what may end a study early, and say what comes next where nothing does."""
+    from pathnet_rl.crew import WorkerDied
+
+    try:
+        yield
+    except refusal as error:
         refuse(error)
     except WorkerDied as error:
         typer.echo(f"{error}", err=True)
@@ -224,21 +404,43 @@ def report(
     study: Annotated[Path, typer.Argument(help="A study directory.")],
     repeat: Annotated[
         list[str] | None,
-        typer.Option(metavar="ARM:INDEX", help="Draw this repeat by itself too; can be repeated."),
+        typer.Option(metavar="ARM:INDEX", help="Draw this repeat of a digit study by itself too; can be repeated."),
     ] = None,
 ) -> None:
     """Write a study's figures (PDF and PNG) and its report.html."""
+    if (study / "transfer.json").is_file():
+        _report_curriculum(study, repeat)
+    elif (study / "study.json").is_file():
+        _report_digits(study, repeat or [])
+    else:
+        refuse(f"{study} is no study: neither transfer.json nor study.json is there; give what `study --out` wrote")
+
+
+def _report_curriculum(directory: Path, repeat: list[str] | None) -> None:
+    from pathnet_rl.transfer.report import write_report
+    from pathnet_rl.transfer.study import TransferError, TransferStudy
+
+    if repeat:
+        refuse(f"--repeat {repeat[0]}: {directory} is a study of a curriculum; its runs have pictures of their own")
+    try:
+        page = write_report(TransferStudy.open(directory))
+    except TransferError as error:
+        refuse(error)
+    typer.echo(f"wrote {page} and {page.parent / 'figures'}")
+
+
+def _report_digits(directory: Path, repeats: list[str]) -> None:
     from pathnet_rl.study.report import write_report
     from pathnet_rl.study.study import Study, StudyError
 
     single: list[tuple[str, int]] = []
-    for text in repeat or []:
+    for text in repeats:
         arm, colon, index = text.partition(":")
         if not colon or not index.isdecimal():
             refuse(f"--repeat {text}: is no ARM:INDEX; write search+search:3, say")
         single.append((arm, int(index)))
     try:
-        page = write_report(Study.open(study), single=single)
+        page = write_report(Study.open(directory), single=single)
     except StudyError as error:
         refuse(error)
     typer.echo(f"wrote {page} and {page.parent / 'figures'}")

@@ -19,8 +19,13 @@ class ConfigurationError(Exception):
     """Everything that is wrong with a file, a line each: place, key, what is wrong, what would be right."""
 
     def __init__(self, lines: Sequence[str]) -> None:
-        super().__init__("\n".join(lines))
-        self.lines = list(lines)
+        self.lines = [_printable(line) for line in lines]
+        super().__init__("\n".join(self.lines))
+
+
+def _printable(line: str) -> str:
+    """Spell out what a file may hold to break a line or to steer a terminal."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,15 @@ def read_configuration(reference: str | Path, overrides: Sequence[str] = ()) -> 
     document = parse(_text(path))
     if document.problems:
         raise ConfigurationError([_problem_line(path.name, problem) for problem in document.problems])
-    return Configuration(document, path.name, {_override(document, text): text for text in overrides})
+    overridden, refused = dict[Location, str](), list[str]()
+    for text in overrides:
+        try:
+            overridden[_override(document, text)] = text
+        except ConfigurationError as error:
+            refused += error.lines
+    if refused:
+        raise ConfigurationError(refused)
+    return Configuration(document, path.name, overridden)
 
 
 def validated(
@@ -117,8 +130,11 @@ def find_curriculum(reference: str | Path) -> Path:
         ConfigurationError: If there is neither.
     """
     path, shipped = Path(reference), shipped_curricula()
-    if path.is_file():
-        return path
+    try:
+        if path.is_file():
+            return path
+    except OSError as error:  # such as a name that is too long
+        raise ConfigurationError([f"{str(reference)[:80]}: cannot be read: {error.strerror}"]) from error
     name = str(reference).removesuffix(".yaml")
     if name in shipped:
         return shipped[name]
@@ -128,12 +144,13 @@ def find_curriculum(reference: str | Path) -> Path:
 def _text(path: Path) -> str:
     try:
         if path.stat().st_size > LARGEST_FILE_BYTES:
-            raise ConfigurationError([f"{path.name}: is larger than {LARGEST_FILE_BYTES} bytes; shorten it"])
+            raise ConfigurationError([f"{path.name}:1: is larger than {LARGEST_FILE_BYTES} bytes; shorten it"])
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigurationError([f"{path}: cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
-        message = f"{path.name}: byte {error.start} is not UTF-8; save the file as UTF-8"
+        line = error.object.count(b"\n", 0, error.start) + 1
+        message = f"{path.name}:{line}: byte {error.start} is not UTF-8; save the file as UTF-8"
         raise ConfigurationError([message]) from error
 
 

@@ -11,8 +11,10 @@ from pathnet_rl.agent import ENTRY_POINTS
 from pathnet_rl.complaints import Complaint, nearest
 from pathnet_rl.configuration import Configuration, ConfigurationError, Model, read_configuration, validated
 from pathnet_rl.evolution import EVOLUTIONS
+from pathnet_rl.memory import in_words, memory_bytes
 from pathnet_rl.settings import AgentSettings, NetworkSettings, SearchSettings, Settings, SubTaskSettings
 from pathnet_rl.task_environments import environment_complaints
+from pathnet_rl.teacher import ENTRY_POINTS as TEACHERS
 
 DEFAULT_AGENT = "pathnet-dqn"
 
@@ -86,6 +88,7 @@ def _validated(configuration: Configuration) -> Curriculum:
         complaints += _search_complaints(network, search)
         if agent is not None:
             complaints += [Complaint(("agent", key), words) for key, words in agent.conflicts(network, search)]
+            complaints += _memory_complaints(agent.memory_bytes(network, search))
     if complaints or sections is None or agent is None:
         raise configuration.refusal(complaints)
     return Curriculum.model_construct(
@@ -105,7 +108,7 @@ def _agent(data: Any, complaints: list[Complaint]) -> tuple[str, AgentSettings |
         return DEFAULT_AGENT, None
     name = data.get("name", DEFAULT_AGENT)
     known = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         complaints.append(Complaint(("agent", "name"), f'"{name}" is not installed; {nearest(str(name), known)}'))
         return str(name), None
     model = known[name].load()
@@ -125,6 +128,15 @@ def _search_complaints(network: NetworkSettings, search: SearchSettings) -> Iter
         yield Complaint(("search", "fewest_active"), message)
 
 
+def _memory_complaints(needed_bytes: int) -> Iterator[Complaint]:
+    if needed_bytes > memory_bytes():
+        message = (
+            f"needs about {in_words(needed_bytes)} of memory, {in_words(memory_bytes())} are there; "
+            "give fewer modules, units or layers, or a smaller population"
+        )
+        yield Complaint(("network",), message)
+
+
 def _task_complaints(tasks_data: Any) -> Iterator[Complaint]:
     """Check what one field alone cannot show, for every sub-task that is well-formed by itself."""
     if not isinstance(tasks_data, list):
@@ -138,7 +150,21 @@ def _task_complaints(tasks_data: Any) -> Iterator[Complaint]:
             message = f'"{task.name}" is the name of tasks[{first}] too; give each its own'
             yield Complaint(("tasks", index, "name"), message)
         yield from _advance_complaints(index, task)
+        yield from _level_complaints(index, task)
     yield from environment_complaints(valid)
+
+
+def _level_complaints(index: int, task: SubTaskSettings) -> Iterator[Complaint]:
+    place = ("tasks", index)
+    if task.teacher is not None:
+        known = [point.name for point in entry_points(group=TEACHERS)]
+        if task.teacher not in known:
+            message = f'"{task.teacher}" is not installed; {nearest(task.teacher, known)}'
+            yield Complaint((*place, "teacher"), message)
+        if task.level == "adaptive":
+            yield Complaint((*place, "teacher"), "chooses the level itself; leave out level: adaptive")
+    if task.on_fail == "repeat_easier" and task.level != "adaptive":
+        yield Complaint((*place, "on_fail"), "repeat_easier needs level: adaptive; give that, continue or stop")
 
 
 def _advance_complaints(index: int, task: SubTaskSettings) -> Iterator[Complaint]:

@@ -1,8 +1,8 @@
 """Evolution of paths as ask and tell; it knows nothing about networks or tasks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +88,20 @@ class Evolution:
             Who was replaced by a mutated copy of whom, or None.
         """
         raise NotImplementedError
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that changes as plain data, the generator apart; a fitness that is not finite is a word."""
+        return {
+            "population": self.population.tolist(),
+            "fitness": [value if np.isfinite(value) else str(value) for value in self.fitness.tolist()],
+            "age": self.age.tolist(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+        self.population = np.array(state["population"], dtype=np.int64)
+        self.fitness = np.array([float(value) for value in state["fitness"]])
+        self.age = np.array(state["age"], dtype=np.int64)
 
     def _record(
         self, members: NDArray[np.int64], fitness: NDArray[np.float64], judged: NDArray[np.bool_] | None

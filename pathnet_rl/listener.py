@@ -8,7 +8,10 @@ from pathnet_rl.settings import NetworkSettings, SubTaskSettings
 
 
 class Listener(Protocol):
-    """Told of everything a training does, in order; it changes nothing."""
+    """Told of everything a training does, in order; it changes nothing.
+
+    A resumed training tells everything from the beginning.
+    """
 
     def begin(self, curriculum_name: str, tasks: Sequence[SubTaskSettings], network: NetworkSettings) -> None:
         """Hear what is about to be learned."""

@@ -131,11 +131,9 @@ class PathNet:
         heads.still(replica, torch.ones(copies, dtype=torch.bool))
 
     def keep_head(self, task: str, copy: int) -> None:
-        """Drop all of a task's heads but one: what remains when its search is over."""
+        """Drop all of a task's heads but one, and its optimizer state: what remains when its search is over."""
         heads = self.heads[task]
-        state = {name: tensor[:, [copy]].clone() for name, tensor in heads.state_rmk.items()}
-        values, updates = heads.values_rmk[:, [copy]].clone(), heads.updates_rm[:, [copy]].clone()
-        self.heads[task] = Stack(heads.shape, values, state, updates)
+        self.heads[task] = Stack.of(heads.shape, heads.values_rmk[:, [copy]].clone(), self.state_names)
 
     def freeze(self, path: Path, *, replica: int = 0) -> list[list[int]]:
         """Freeze a path's modules for good; their optimizer state is dropped, so none is left that could move.

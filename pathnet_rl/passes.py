@@ -69,7 +69,9 @@ class _Paths(Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] - as Torch's own documentation has it
+        ctx: Any, *gradients: Tensor
+    ) -> tuple[Tensor | None, ...]:
         values_gradients, inputs_gradient = _backward(
             ctx.layout, ctx.traces, ctx.values, gradients[0], to_inputs=ctx.needs_input_grad[1]
         )

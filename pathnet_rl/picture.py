@@ -1,6 +1,7 @@
 """The path picture: layers by modules, who froze what, and the path of one sub-task drawn through it."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch, Patch
 from numpy.typing import NDArray
 
+from pathnet_rl.durable import write_file
 from pathnet_rl.records import GenerationRecord, SubTaskRecord
 from pathnet_rl.settings import NetworkSettings, SubTaskSettings
 
@@ -50,7 +52,9 @@ def draw_path(layers: int, modules: int, finished: Sequence[SubTaskRecord]) -> F
 
 def write_path_picture(file: Path, layers: int, modules: int, finished: Sequence[SubTaskRecord]) -> None:
     """Write :func:`draw_path` as a PNG, the same bytes for the same records."""
-    draw_path(layers, modules, finished).savefig(file, metadata={"Software": None})
+    content = BytesIO()
+    draw_path(layers, modules, finished).savefig(content, format="png", metadata={"Software": None})
+    write_file(file, content.getvalue())
 
 
 def rgb_pixels(figure: Figure) -> NDArray[np.uint8]:
@@ -70,8 +74,9 @@ class PictureFiles:
         self._network = NetworkSettings()
 
     def begin(self, curriculum_name: str, tasks: Sequence[SubTaskSettings], network: NetworkSettings) -> None:
-        """Remember the network's size."""
+        """Remember the network's size and make the folder."""
         self._network = network
+        self._folder.mkdir(exist_ok=True)
 
     def generation(self, record: GenerationRecord) -> None:
         """Nothing to draw before a sub-task is finished."""

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from pydantic import TypeAdapter
+
 WALL_CLOCK_FIELDS = frozenset({"wall_s", "env_steps_per_s"})
 """Fields that two runs of the same seed on the same machine may differ in."""
 
@@ -18,6 +20,7 @@ class Evaluation:
     return_interval: tuple[float, float]  # Student t of the mean
     return_std: float
     mean_episode_steps: float
+    measured: float | None = None  # mean of the info key that the sub-task's advancement measures, if it does
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,22 @@ class SubTaskRecord:
 Record = GenerationRecord | SubTaskRecord
 
 KINDS: dict[type[Record], str] = {GenerationRecord: "generation", SubTaskRecord: "sub_task"}
+_READERS = {kind: TypeAdapter[Record](record) for record, kind in KINDS.items()}
 
 
 def to_line(record: Record) -> dict[str, Any]:
     """Return the record as one JSON object, its kind first."""
     return {"kind": KINDS[type(record)], **asdict(record)}
+
+
+def from_line(line: dict[str, Any]) -> Record:
+    """Return the record that :func:`to_line` made this of.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    data = dict(line)
+    kind = data.pop("kind", None)
+    if kind not in _READERS:
+        raise ValueError(f"{kind!r} is no kind of record")
+    return _READERS[kind].validate_python(data)

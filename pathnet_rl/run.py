@@ -1,20 +1,21 @@
 """Run: one directory with everything a training left behind, none of it a pickle."""
 
 import json
+import os
 import platform
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from pathnet_rl.curriculum import Curriculum
-from pathnet_rl.records import GenerationRecord, SubTaskRecord, to_line
-from pathnet_rl.settings import NetworkSettings, SubTaskSettings
+from pathnet_rl.durable import NO_ROOM, append, create_directory
+from pathnet_rl.records import Record, SubTaskRecord, from_line, to_line
 
-CONFIG, RECORDS, PICTURES = "config.json", "records.jsonl", "paths"
+CONFIG, RECORDS, PICTURES, EVENTS = "config.json", "records.jsonl", "paths", "events.out.tfevents."
 PACKAGES = ("pathnet-rl", "gymnasium", "box2d", "torch", "numpy", "stable-baselines3")
+LARGEST_CONFIG_BYTES = 1 << 22
 
 
 class RunError(Exception):
@@ -23,10 +24,19 @@ class RunError(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """A run's directory and the curriculum it trains."""
+    """A run's directory, the curriculum it trains, and with what.
+
+    Attributes:
+        directory: Where everything is.
+        curriculum: What is learned.
+        device: Torch device that it was begun on.
+        versions: Of the packages that it was begun with, by name.
+    """
 
     directory: Path
     curriculum: Curriculum
+    device: str
+    versions: dict[str, str]
 
     @classmethod
     def create(cls, directory: Path, curriculum: Curriculum, *, device: str, fresh: bool = False) -> "Run":
@@ -40,22 +50,28 @@ class Run:
 
         Raises:
             RunError: If the directory exists (and ``fresh`` is not set) or cannot be made.
+            OSError: If there is no room.
         """
         chosen = _first_free(directory) if fresh else directory
         if chosen.exists():
-            raise RunError(f"{chosen} exists already; give another --out, or --fresh for {_first_free(chosen)}")
-        try:
-            (chosen / PICTURES).mkdir(parents=True)
-        except OSError as error:
-            raise RunError(f"{chosen} cannot be made: {error.strerror}; give another --out") from error
+            raise RunError(
+                f"{chosen} exists already; go on there with --resume, give another --out, or --fresh for "
+                f"{_first_free(chosen)}"
+            )
+        run = cls(chosen, curriculum, device, _versions())
         config = {
             "curriculum": curriculum.to_dict(),
             "device": device,
             "command": sys.argv,
-            "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+            "versions": run.versions,
         }
-        (chosen / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-        return cls(chosen, curriculum)
+        try:
+            create_directory(chosen, {CONFIG: (json.dumps(config, indent=1) + "\n").encode()})
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                raise
+            raise RunError(f"{chosen} cannot be made: {error.strerror}; give another --out") from error
+        return run
 
     @classmethod
     def open(cls, directory: Path) -> "Run":
@@ -63,15 +79,48 @@ class Run:
 
         Raises:
             RunError: If this is no run directory.
+            ConfigurationError: If its curriculum is not valid (any more).
         """
         config = directory / CONFIG
         if not config.is_file():
             raise RunError(f"{directory} is no run: {CONFIG} is missing; give a directory that `train` wrote")
         try:
-            stored = json.loads(config.read_text(encoding="utf-8"))["curriculum"]
-        except (ValueError, KeyError, TypeError) as error:
+            if config.stat().st_size > LARGEST_CONFIG_BYTES:
+                raise ValueError(f"larger than {LARGEST_CONFIG_BYTES} bytes")
+            stored = json.loads(config.read_text(encoding="utf-8"))
+            curriculum, device = stored["curriculum"], str(stored["device"])
+            versions = {str(name): str(number) for name, number in stored["versions"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise RunError(f"{config} is damaged: {error!r}; train again into another directory") from error
-        return cls(directory, Curriculum.from_dict(stored, source=str(config)))
+        return cls(directory, Curriculum.from_dict(curriculum, source=str(config)), device, versions)
+
+    @classmethod
+    def open_to_resume(cls, directory: Path, curriculum: Curriculum, *, device: str) -> "Run":
+        """Open the run of this curriculum on this device.
+
+        Raises:
+            RunError: If the directory holds the run of another curriculum or device, or none.
+            ConfigurationError: If its curriculum is not valid (any more).
+        """
+        run = cls.open(directory)
+        differing = _first_difference(run.curriculum.to_dict(), curriculum.to_dict())
+        if differing is not None:
+            raise RunError(
+                f"{directory} cannot be resumed: its {differing}; give what it was begun with, or "
+                f"pathnet-rl resume {directory}"
+            )
+        if run.device != device:
+            raise RunError(f"{directory} was begun on {run.device}, not {device}; give --device {run.device}")
+        return run
+
+    def changed_versions(self) -> list[str]:
+        """Return the packages that are not those the run was begun with, in words."""
+        now = _versions()
+        return [f"{name} {old}, now {now.get(name)}" for name, old in self.versions.items() if now.get(name) != old]
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
 def _first_free(directory: Path) -> Path:
@@ -82,27 +131,89 @@ def _first_free(directory: Path) -> Path:
     return candidate
 
 
+def _first_difference(old: Any, new: Any, place: str = "") -> str | None:
+    """Say where two curricula differ first: ``network.modules is 40, not 20``."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        pairs = {key: (old.get(key), new.get(key)) for key in {**old, **new}}
+        found = (_first_difference(a, b, f"{place}.{key}") for key, (a, b) in pairs.items())
+        return next((words for words in found if words), None)
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        found = (
+            _first_difference(a, b, f"{place}[{index}]") for index, (a, b) in enumerate(zip(old, new, strict=True))
+        )
+        return next((words for words in found if words), None)
+    return None if old == new else f"{place.removeprefix('.')} is {old}, not {new}"
+
+
 class RecordFile:
-    """A listener that appends every record to ``records.jsonl``, one JSON object a line, at once."""
+    """``records.jsonl``: every record of the run, one JSON object a line, written at once.
 
-    def __init__(self, directory: Path) -> None:
-        self._file: TextIO = (directory / RECORDS).open("x", encoding="utf-8")
+    Args:
+        run: Whose records; its directory must be locked.
+        keep_bytes: How much of the file is kept, whole lines; what follows is cut off.
 
-    def begin(self, curriculum_name: str, tasks: Sequence[SubTaskSettings], network: NetworkSettings) -> None:
-        """Nothing to write before the first record."""
+    Attributes:
+        earlier: The records that are kept.
+        count: How many there are by now.
+        length_bytes: How many bytes they fill.
 
-    def generation(self, record: GenerationRecord) -> None:
-        """Append a generation."""
-        self._write(to_line(record))
+    Raises:
+        RunError: If what is kept are no records of this run's curriculum.
+        OSError: If there is no room.
+    """
 
-    def sub_task(self, record: SubTaskRecord) -> None:
-        """Append a finished sub-task."""
-        self._write(to_line(record))
+    def __init__(self, run: Run, keep_bytes: int = 0) -> None:
+        path = run.directory / RECORDS
+        self.earlier: list[Record] = []
+        if keep_bytes:
+            with path.open("rb") as written:
+                self.earlier = _read_records(run, path, written.read(keep_bytes))
+        self._file = path.open("ab", buffering=0)
+        self.count, self.length_bytes = len(self.earlier), keep_bytes
+        self._file.truncate(keep_bytes)
 
-    def end(self) -> None:
+    def append(self, record: Record) -> None:
+        """Write a record."""
+        line = (json.dumps(to_line(record), allow_nan=False) + "\n").encode()
+        append(self._file, line)
+        self.count, self.length_bytes = self.count + 1, self.length_bytes + len(line)
+
+    def sync(self) -> None:
+        """Wait until the disk has all records."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def _write(self, line: dict[str, Any]) -> None:
-        self._file.write(json.dumps(line, allow_nan=False) + "\n")
-        self._file.flush()
+
+def _read_records(run: Run, path: Path, content: bytes) -> list[Record]:
+    records: list[Record] = []
+    for number, line in enumerate(content.splitlines(), start=1):
+        try:
+            record = from_line(json.loads(line))
+            _require_of_curriculum(record, run.curriculum)
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise RunError(
+                f"{path}:{number}: is no record of this run ({error}); train anew with --fresh"
+            ) from error
+        records.append(record)
+    return records
+
+
+def _require_of_curriculum(record: Record, curriculum: Curriculum) -> None:
+    """Refuse names and paths that this curriculum cannot have led to; files are named and drawn after them.
+
+    Raises:
+        ValueError: With what is wrong.
+    """
+    names, network = [task.name for task in curriculum.tasks], curriculum.network
+    if not 0 <= record.task_index < len(names) or names[record.task_index] != record.task:
+        raise ValueError(f"{record.task!r} is not sub-task {record.task_index} of the curriculum")
+    finished = isinstance(record, SubTaskRecord)
+    paths = (record.path, record.newly_frozen, record.reused) if finished else (record.best_path,)
+    if any(len(path) not in (0, network.layers) for path in paths):  # agents without paths give none
+        raise ValueError(f"its path has not {network.layers} layers")
+    modules = [module for path in paths[:2] for layer in path for module in layer]
+    if not all(0 <= int(module) < network.modules for module in modules):
+        raise ValueError(f"its path has modules that are not from 0 to {network.modules - 1}")

@@ -59,6 +59,11 @@ class SearchSettings(Settings):
     """Share of the population that starts warm; the rest starts from random paths."""
     clone_probability: Probability = 0.7
     """Probability that a gene of a warm member becomes an open copy of its frozen module."""
+    warm_start_from: Literal["last", "best"] = "last"
+    """Which earlier path warm members continue: the last one, or the one that returns most on the new sub-task in
+    five greedy episodes each, whose steps are counted."""
+    consolidate: bool = True
+    """Let the best member learn on alone after the search; without, the whole population learns to the end."""
 
 
 class AgentSettings(Settings):
@@ -68,6 +73,16 @@ class AgentSettings(Settings):
         """Yield what does not fit the other sections: a key of these settings, what is wrong and a remedy."""
         yield from ()
 
+    def memory_bytes(self, network: NetworkSettings, search: SearchSettings) -> int:
+        """Estimate the memory that learning takes, so that what cannot fit is refused before it is tried.
+
+        Here the modules alone, with initial weights and two moments, the copy that checkpoints are written from,
+        and the population's working copies; a first layer counts as if it had as many inputs as the others.
+        """
+        module_bytes = 4 * network.units * (network.units + 1)
+        working = search.population * network.layers * network.active
+        return module_bytes * (8 * network.layers * network.modules + 5 * working)
+
     def build(self, network: NetworkSettings, search: SearchSettings, *, seed: int, device: str) -> "Agent":
         """Make the agent."""
         raise NotImplementedError
@@ -76,10 +91,13 @@ class AgentSettings(Settings):
 class AdvanceSettings(Settings):
     """When a sub-task counts as mastered."""
 
-    measure: Literal["success_rate", "mean_return"] = "success_rate"
-    """What is measured greedily on held-out episodes."""
+    measure: str = Field(default="success_rate", min_length=1, max_length=64)
+    """What is measured greedily on held-out episodes: `success_rate`, `mean_return` (unscaled), or a key of the
+    environment's info, whose number at an episode's last step is averaged."""
     threshold: float = 0.9
-    """Mastered at this value or above; a rate for `success_rate`, the environment's unscaled return otherwise."""
+    """Mastered at this value or above, in the measure's unit."""
+    min_episodes: int = Field(default=0, ge=0, le=1_000_000_000)
+    """Training episodes before the first verification."""
     verify_episodes: int = Field(default=100, ge=1, le=100_000)
     """Greedy held-out episodes of one verification."""
     window_episodes: int = Field(default=40, ge=1, le=100_000)
@@ -88,6 +106,11 @@ class AdvanceSettings(Settings):
     """Verify once the window reaches this value; by default .75 of the threshold (the lanes explore)."""
     verify_pause_env_steps: int = Field(default=10_000, ge=0, le=1_000_000_000)
     """Environment steps of learning between a failed verification and the next."""
+
+    @property
+    def info_key(self) -> str | None:
+        """The key of the info that is measured, None where the measure is a success rate or a mean return."""
+        return None if self.measure in ("success_rate", "mean_return") else self.measure
 
     @property
     def window_threshold(self) -> float:
@@ -108,11 +131,15 @@ class SubTaskSettings(Settings):
     """Rewards are multiplied by this before learning; returns are always reported unscaled."""
     level: Literal["fixed", "adaptive"] = "fixed"
     """`adaptive`: start states move from easiest to full as episodes succeed (the environment needs `level`)."""
+    teacher: str | None = None
+    """Name of a teacher that chooses the level of every episode instead, such as `alp-gmm`; group
+    `pathnet_rl.teachers` of the installed entry points (the environment needs `level`)."""
     level_raise_from: Probability = 0.8
     """Success rate of the latest 20 training episodes from which an adaptive level rises."""
     advance: AdvanceSettings = AdvanceSettings()
     """When the sub-task counts as mastered."""
     budget_env_steps: int = Field(default=100_000, ge=1, le=10_000_000_000)
     """Most environment steps spent on it, rounded up to a whole generation."""
-    on_fail: Literal["stop", "continue"] = "continue"
-    """What happens when the budget is spent without mastery: stop the run, or freeze the best path and go on."""
+    on_fail: Literal["stop", "continue", "repeat_easier"] = "continue"
+    """What happens when the budget is spent without mastery: stop the run; freeze the best path and go on; or
+    spend the budget once more, beginning at the easiest level, and then go on (needs `level: adaptive`)."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import gymnasium
+import numpy as np
 from gymnasium.spaces import Box, Discrete
 
 import pathnet_envs  # registers the LunarLander sub-tasks
@@ -31,11 +32,11 @@ def environment_complaints(tasks: Mapping[int, SubTaskSettings]) -> Iterator[Com
             continue
         try:
             env = gymnasium.make(task.env, **task.env_kwargs)
+            complaints = list(_space_complaints(task, env, place, shapes, index))
+            env.close()
         except Exception as error:  # noqa: BLE001 - environments of others raise what they like
-            yield Complaint((*place, "env_kwargs"), _one_line(error))
-            continue
-        yield from _space_complaints(task, env, place, shapes, index)
-        env.close()
+            complaints = [Complaint((*place, "env_kwargs"), _one_line(error))]
+        yield from complaints
     for index, shape in shapes.items():
         first = next(iter(shapes))
         if shape != shapes[first]:
@@ -55,20 +56,35 @@ def _space_complaints(
     else:
         given = f"has observations {observations} and actions {actions}"
         yield Complaint((*place, "env"), f"{given}; give one with a flat box and discrete actions")
-    if task.advance.measure == "success_rate" and not _reports_success(env):
-        message = (
-            f"success_rate cannot be measured: {task.env} reports no is_success; give mean_return and a threshold"
-        )
-        yield Complaint((*place, "advance", "measure"), message)
-    if task.level == "adaptive" and not hasattr(env.unwrapped, "level"):
-        yield Complaint((*place, "level"), f"{task.env} has no level; give fixed")
+    yield from _measure_complaints(task, env, (*place, "advance", "measure"))
+    if not hasattr(env.unwrapped, "level"):
+        if task.level == "adaptive":
+            yield Complaint((*place, "level"), f"{task.env} has no level; give fixed")
+        if task.teacher is not None:
+            yield Complaint(
+                (*place, "teacher"), f"{task.env} has no level that a teacher could choose; leave it out"
+            )
 
 
-def _reports_success(env: gymnasium.Env[Any, Any]) -> bool:
-    """Say whether an environment tells of success in its info, at a reset or in a first step."""
+def _measure_complaints(
+    task: SubTaskSettings, env: gymnasium.Env[Any, Any], place: Location
+) -> Iterator[Complaint]:
+    """Look for what is measured in the info of a first step."""
+    measure = task.advance.measure
+    if measure == "mean_return":
+        return
     env.action_space.seed(0)
-    _, info = env.reset(seed=0)
-    return "is_success" in info or "is_success" in env.step(env.action_space.sample())[4]
+    _, at_reset = env.reset(seed=0)
+    info = {**at_reset, **env.step(env.action_space.sample())[4]}
+    if measure == "success_rate":
+        if "is_success" not in info:
+            remedy = "give mean_return and a threshold"
+            yield Complaint(place, f"success_rate cannot be measured: {task.env} reports no is_success; {remedy}")
+    elif measure not in info:
+        known = ["success_rate", "mean_return", *info]
+        yield Complaint(place, f'"{measure}" is not in the info of {task.env}; {nearest(measure, known)}')
+    elif not isinstance(info[measure], int | float | np.number | np.bool_):
+        yield Complaint(place, f'"{measure}" in the info of {task.env} is no number; give another key')
 
 
 def _nearest_id(env: str) -> str:

@@ -1,14 +1,17 @@
 """Training: an agent learns the sub-tasks of a curriculum in order, listeners hear of it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
-from safetensors import SafetensorError
 
 from pathnet_rl.agent import Agent
+from pathnet_rl.checkpoint import CheckpointError, Stored, checkpoints, newest_whole
+from pathnet_rl.durable import NO_ROOM, remove_directory
 from pathnet_rl.listener import Listener
-from pathnet_rl.records import GenerationRecord, SubTaskRecord
-from pathnet_rl.run import Run, RunError
+from pathnet_rl.records import GenerationRecord, Record, SubTaskRecord
+from pathnet_rl.run import CONFIG, RECORDS, RecordFile, Run
+from pathnet_rl.saving import Pace, Saver
 
 
 class DeviceError(Exception):
@@ -38,49 +41,129 @@ def build_agent(run: Run, device: str) -> Agent:
     return curriculum.agent.build(curriculum.network, curriculum.search, seed=curriculum.seed, device=device)
 
 
-def load_agent(run: Run, device: str) -> Agent:
-    """Return the run's agent with everything it has learned.
+def load_agent(run: Run, device: str) -> tuple[Agent, list[str]]:
+    """Return the run's agent with everything it has learned, from the newest checkpoint that is whole.
+
+    Returns:
+        The agent, and a line for each newer checkpoint that is damaged.
 
     Raises:
-        RunError: If its files are missing or damaged.
+        CheckpointError: If there are checkpoints, but none is whole.
     """
+    stored, damages = newest_whole(run.directory)
+    if stored is None and damages:
+        raise CheckpointError("\n".join([*damages, f"{run.directory}: no checkpoint is whole; train anew"]))
     agent = build_agent(run, device)
+    if stored is not None:
+        _restore(agent, stored)
+    return agent, damages
+
+
+def _restore(agent: Agent, stored: Stored) -> None:
     try:
-        agent.load(run.directory)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise RunError(f"{run.directory}: the saved agent cannot be read ({error}); train again") from error
-    return agent
+        agent.restore(stored.checkpoint)
+    except Exception as error:  # agents of others raise what they like
+        why = " ".join(repr(error).split())
+        raise CheckpointError(f"{stored.directory} is whole, but not of this run's agent: {why}") from error
 
 
-def train(run: Run, listeners: Sequence[Listener], *, device: str) -> list[SubTaskRecord]:
-    """Learn every sub-task of the run's curriculum and save the agent after each.
+@dataclass(frozen=True)
+class Start:
+    """Where a training goes on.
 
-    Whatever ends the training early, an interrupt included, what there is by then is saved.
+    Attributes:
+        stored: The checkpoint; None for the beginning.
+        words: What a person should know of it, a line each.
+    """
+
+    stored: Stored | None = None
+    words: tuple[str, ...] = ()
+
+
+def find_start(run: Run) -> Start:
+    """Find out where to go on, and remove newer checkpoints that are damaged; the run must be locked.
+
+    Raises:
+        CheckpointError: If there are checkpoints, but none that can be gone on from.
+    """
+    stored, damages = newest_whole(run.directory, needed=(CONFIG, RECORDS))
+    if stored is None and damages:
+        remedy = f"{run.directory} cannot be resumed: no checkpoint is whole; train anew with --fresh"
+        raise CheckpointError("\n".join([*damages, remedy]))
+    words = [f"{damage}; the one before is used" for damage in damages]
+    if stored is None:
+        return Start(None, ("there is no checkpoint yet; starting from the beginning",))
+    for directory in checkpoints(run.directory):
+        if directory > stored.directory:
+            remove_directory(directory)
+    words.append(f"going on after {stored.manifest.env_steps:,} environment steps, from {stored.directory}")
+    if changed := run.changed_versions():
+        words.append(f"begun with {', '.join(changed)}: what follows may differ from an uninterrupted run")
+    return Start(stored, tuple(words))
+
+
+def train(
+    run: Run, listeners: Sequence[Listener], *, device: str, start: Start | None = None, pace: Pace | None = None
+) -> list[SubTaskRecord]:
+    """Learn every sub-task of the run's curriculum that is not learned yet; the run must be locked.
+
+    Whatever ends the training early, an interrupt included, what there is after the last record is saved.
+
+    Args:
+        run: What is trained.
+        listeners: Are told of everything, from the beginning of the run.
+        device: Torch device.
+        start: Where to go on; by default at the beginning.
+        pace: How often to write checkpoints.
 
     Returns:
         The finished sub-tasks, in order.
+
+    Raises:
+        CheckpointError: If the checkpoint to go on from is of another agent.
+        OSError: If there is no room; the last checkpoint is whole.
     """
-    curriculum, finished = run.curriculum, list[SubTaskRecord]()
-    agent = build_agent(run, device)
-    for listener in listeners:
-        listener.begin(curriculum.name, curriculum.tasks, curriculum.network)
+    agent, stored = build_agent(run, device), start.stored if start else None
+    keep_bytes = 0
+    if stored is not None:
+        _restore(agent, stored)
+        keep_bytes = stored.manifest.run_files[RECORDS].bytes
+    records = RecordFile(run, keep_bytes)
+    saver = Saver(run.directory, agent, records, pace or Pace())
     try:
-        for task in curriculum.tasks:
-            for record in agent.learn_task(task):
-                if isinstance(record, SubTaskRecord):
-                    finished.append(record)
-                    agent.save(run.directory)
-                _tell(listeners, record)
-            if task.on_fail == "stop" and not finished[-1].mastered:
-                break
+        return _learn(run, agent, records, listeners, saver)
+    except BaseException as error:
+        if not (isinstance(error, OSError) and error.errno in NO_ROOM):  # another write would fail as well
+            saver.save()
+        raise
     finally:
-        agent.save(run.directory)
         for listener in listeners:
             listener.end()
-    return finished
+        records.close()
 
 
-def _tell(listeners: Sequence[Listener], record: GenerationRecord | SubTaskRecord) -> None:
+def _learn(
+    run: Run, agent: Agent, records: RecordFile, listeners: Sequence[Listener], saver: Saver
+) -> list[SubTaskRecord]:
+    curriculum, finished = run.curriculum, dict[str, SubTaskRecord]()
+    for listener in listeners:
+        listener.begin(curriculum.name, curriculum.tasks, curriculum.network)
+    for record in records.earlier:
+        _tell(listeners, record, finished)
+    for task in curriculum.tasks:
+        if task.name not in finished:
+            for record in agent.learn_task(task):
+                records.append(record)
+                _tell(listeners, record, finished)
+                saver.after(record)
+        if task.on_fail == "stop" and not finished[task.name].mastered:
+            break
+    return list(finished.values())
+
+
+def _tell(listeners: Sequence[Listener], record: Record, finished: dict[str, SubTaskRecord]) -> None:
+    if isinstance(record, SubTaskRecord):
+        finished[record.task] = record
     for listener in listeners:
         if isinstance(record, GenerationRecord):
             listener.generation(record)

@@ -156,7 +156,13 @@ class WorkingSet:
             stack.values_rmk[replica, row] = self.values[index].detach()[taken, column].flatten(1)
             for name, tensors in self.state.items():
                 stack.state_rmk[name][replica, row] = tensors[index][taken, column].flatten(1)
-            stack.updates_rm[replica, row] = self.updates[index][taken, column, 0, 0]
+            if self.optimizer is not None:
+                stack.updates_rm[replica, row] = self.updates[index][taken, column, 0, 0]
+
+    def restore(self) -> None:
+        """Put the numbers back, and the heads that they belong to, if others have taken their place."""
+        self.net.heads[self.task] = self._stacks[-1]
+        self.write_back()
 
     def count_evaluation(self) -> None:
         """Add one evaluation to the training counter of every open module, for each path it lies on."""

@@ -1,35 +1,36 @@
 """The agent of a curriculum: it searches, consolidates and freezes a path for one sub-task after another."""
 
-import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path as FilePath
+from typing import Any
 
 import gymnasium
-from safetensors.torch import load_file, save_file
+import numpy as np
+import torch
 
 from pathnet_agents.greedy import GreedyPolicy, summarise
 from pathnet_agents.lanes import HeldOut
 from pathnet_agents.lesson import Lesson
-from pathnet_agents.population import Ancestor, first_population
+from pathnet_agents.population import Ancestor
+from pathnet_agents.progressive import Columns
+from pathnet_agents.replay import Replay
 from pathnet_agents.settings import PathNetDQNSettings
-from pathnet_agents.sub_task import SubTask
-from pathnet_rl.network import PathNet
+from pathnet_agents.sub_task import SubTask, make_replay, under
+from pathnet_agents.transfer import SHARED, Gathered, Transfer
+from pathnet_rl.agent import Checkpoint
 from pathnet_rl.optimizer import Adam
-from pathnet_rl.paths import Path, Paths, from_lists, to_lists
+from pathnet_rl.paths import Path, from_lists, to_lists
 from pathnet_rl.records import Evaluation, Record, SubTaskRecord
-from pathnet_rl.rng import episode_seeds, numpy_generator, torch_generator
+from pathnet_rl.rng import episode_seeds, numpy_generator
 from pathnet_rl.settings import NetworkSettings, SearchSettings, SubTaskSettings
-from pathnet_rl.shapes import dense_layers
 
 EVALUATION_EPISODES = 100
-WEIGHTS, NOTES = "weights.safetensors", "agent.json"
 
 
 @dataclass(frozen=True)
 class Learned:
-    """A sub-task with its path; ``frozen`` is False where a run was interrupted in its midst."""
+    """A sub-task with its path; ``frozen`` is False where it is still in progress."""
 
     settings: SubTaskSettings
     index: int
@@ -64,98 +65,142 @@ class CurriculumAgent:
     ) -> None:
         self.dqn, self.network, self.search = dqn, network, search
         self.seed, self.device = seed, device
-        self.net: PathNet | None = None
-        self.outputs = 0
-        self.learned: dict[str, Learned] = {}
+        self.transfer: Transfer | None = None
+        self.actions = 0
+        self.finished: dict[str, Learned] = {}
         self.total_env_steps = 0
         self._lesson: Lesson | None = None
+        self._replay: Replay | None = None  # of the last sub-task, where it is kept
+
+    @property
+    def learned(self) -> Mapping[str, Learned]:
+        """The sub-tasks by name, in order; one in progress comes last, as its best member stands."""
+        if self._lesson is None:
+            return self.finished
+        task, lesson = self._lesson.sub_task, self._lesson
+        begun = Learned(task.settings, task.index, lesson.path, lesson.member, frozen=False, newly_frozen=[])
+        return {**self.finished, task.settings.name: begun}
 
     def learn_task(self, settings: SubTaskSettings) -> Iterator[Record]:
         """Learn one sub-task: a record a generation, and at the end the sub-task's own.
 
-        The path found is frozen with it, all other modules return to their initial weights.
+        The path found is frozen with it, all other modules return to their initial weights. A sub-task that was
+        in progress when the agent's checkpoint was made goes on.
 
         Raises:
             ValueError: If a sub-task of this name has been learned already.
         """
-        if settings.name in self.learned:
+        if settings.name in self.finished:
             raise ValueError(f"sub-task {settings.name!r} has been learned already; give the new one another name")
-        index = len(self.learned)
-        net = self._network_for(settings)
-        head_generator = torch_generator(self.seed, index, "heads")
-        rng = numpy_generator(self.seed, index, "evolution")
-        ancestor = self._ancestor()
-
-        def propose() -> Paths:
-            net.add_heads(settings.name, self.search.population, self.outputs, [head_generator])
-            return first_population(net, settings.name, self.search, ancestor, rng)
-
-        warm = ancestor is not None and self.search.warm_start == "clone"
-        epsilon_start = self.dqn.epsilon_warm if warm else self.dqn.epsilon_start
-        sub_task = SubTask(
-            settings, self.dqn, self.search, net, seed=self.seed, index=index, epsilon_start=epsilon_start
-        )
-        self._lesson = Lesson(net, sub_task, propose, self.total_env_steps, rng)
+        if self._lesson is None:
+            self._lesson = self._begin(settings)
+        lesson = self._lesson
         try:
-            yield from self._lesson
-            yield self._finish(self._lesson)
+            yield from lesson
+            yield self._finish(lesson)
         finally:
-            sub_task.close()
+            lesson.sub_task.close()
 
-    def _network_for(self, settings: SubTaskSettings) -> PathNet:
-        """Return the network, made when the first sub-task tells the shapes."""
-        env = gymnasium.make(settings.env, **settings.env_kwargs)
-        observations, actions = env.observation_space, env.action_space
-        env.close()
-        assert isinstance(observations, gymnasium.spaces.Box)
-        assert isinstance(actions, gymnasium.spaces.Discrete)
-        if self.net is None:
-            self.net = self._make_network(observations.shape[0], int(actions.n))
-        return self.net
-
-    def _make_network(self, inputs: int, outputs: int) -> PathNet:
-        self.outputs = outputs
-        return PathNet(
-            dense_layers(inputs, self.network.units, self.network.layers),
-            modules=self.network.modules,
-            active=self.network.active,
-            generators=[torch_generator(self.seed, 0, "modules")],
-            state_names=Adam(self.dqn.learning_rate).state_names,
-            device=self.device,
+    def _begin(
+        self,
+        settings: SubTaskSettings,
+        state: tuple[Mapping[str, Any], Mapping[str, torch.Tensor]] | None = None,
+    ) -> Lesson:
+        """Begin a sub-task's lesson, or go on with it from a state; see :class:`pathnet_agents.lesson.Lesson`."""
+        index = len(self.finished)
+        transfer = self._transfer_for(settings)
+        if state is None:
+            transfer.begin(settings.name, index)
+        warm = bool(self.finished) and self.search.warm_start == "clone"
+        sub_task = SubTask(
+            settings,
+            self.dqn,
+            self.search,
+            transfer,
+            actions=self.actions,
+            seed=self.seed,
+            index=index,
+            epsilon_start=self.dqn.epsilon_warm if warm else self.dqn.epsilon_start,
+        )
+        if state is None and self._replay is not None:
+            sub_task.replay.adopt(self._replay)
+        ancestor = self._ancestor(sub_task) if state is None else self._last()
+        return Lesson(
+            sub_task,
+            lambda: transfer.propose(ancestor),
+            self.total_env_steps,
+            numpy_generator(self.seed, index, "evolution"),
+            state,
         )
 
-    def _ancestor(self) -> Ancestor | None:
-        """Return the winner that a new sub-task continues: the last one."""
-        if not self.learned:
+    def _transfer_for(self, settings: SubTaskSettings) -> Transfer:
+        """Return what holds the weights, made when the first sub-task tells the shapes."""
+        if self.transfer is None:
+            env = gymnasium.make(settings.env, **settings.env_kwargs)
+            observations, actions = env.observation_space, env.action_space
+            env.close()
+            assert isinstance(observations, gymnasium.spaces.Box)
+            assert isinstance(actions, gymnasium.spaces.Discrete)
+            self.transfer = self._make_transfer(observations.shape[0], int(actions.n))
+        return self.transfer
+
+    def _make_transfer(self, inputs: int, actions: int) -> Transfer:
+        self.actions = actions
+        shapes: dict[str, Any] = {
+            "inputs": inputs,
+            "outputs": actions + self.dqn.dueling,
+            "seed": self.seed,
+            "state_names": Adam(self.dqn.learning_rate).state_names,
+            "device": self.device,
+        }
+        if self.dqn.transfer == "progressive":
+            return Columns(self.network, **shapes)
+        return SHARED[self.dqn.transfer](self.network, self.search, **shapes)
+
+    def _last(self) -> Ancestor | None:
+        if not self.finished:
             return None
-        last = list(self.learned.values())[-1]
+        last = list(self.finished.values())[-1]
         return Ancestor(last.settings.name, last.path)
+
+    def _ancestor(self, sub_task: SubTask) -> Ancestor | None:
+        """Return the winner that a new sub-task continues: the last one, or the one that does best on it."""
+        if self.search.warm_start_from == "last" or self.dqn.transfer != "freeze" or not self.finished:
+            return self._last()
+        returns = {name: sub_task.probe(self._gather(learned)) for name, learned in self.finished.items()}
+        best = max(returns, key=lambda name: returns[name])
+        sub_task.why.append(f"continuing {best}: it returns most here, {returns[best]:.4g}")
+        return Ancestor(best, self.finished[best].path)
+
+    def _gather(self, learned: Learned) -> Gathered:
+        assert self.transfer is not None
+        return self.transfer.gather(learned.settings.name, learned.path[None], np.array([learned.head]), None)
 
     def _finish(self, lesson: Lesson) -> SubTaskRecord:
         """Freeze what the lesson found, reset the rest, and measure what was frozen."""
-        net, settings, index = lesson.net, lesson.sub_task.settings, lesson.sub_task.index
+        transfer, sub_task = lesson.transfer, lesson.sub_task
+        settings, index = sub_task.settings, sub_task.index
         # Slots in the order that a saved path has, so that a loaded agent goes on as this one would.
         path = from_lists(to_lists(lesson.path), self.network.active)
         reused = self.reuse(path)
-        net.keep_head(settings.name, lesson.member)
-        newly_frozen = net.freeze(path)
-        net.reinitialise()
-        self.learned[settings.name] = Learned(settings, index, path, 0, True, newly_frozen)
-        self.total_env_steps += lesson.sub_task.env_steps
+        newly_frozen = transfer.finish(settings.name, path, lesson.member)
+        self.finished[settings.name] = Learned(settings, index, path, 0, True, newly_frozen)
+        self.total_env_steps += sub_task.env_steps
         self._lesson = None
+        self._replay = sub_task.replay if self.dqn.replay_kept else None
         return SubTaskRecord(
             task=settings.name,
             task_index=index,
             env=settings.env,
             mastered=lesson.mastered,
             why=lesson.why,
-            env_steps=lesson.sub_task.env_steps,
+            env_steps=sub_task.env_steps,
             total_env_steps=self.total_env_steps,
             generations=lesson.search.next_index,
             path=to_lists(path),
             reused=reused,
             newly_frozen=newly_frozen,
-            free_modules=[int(count) for count in (~net.frozen_rlm[0]).sum(axis=1)],
+            free_modules=transfer.free_modules(),
             evaluation=self.evaluate(settings.name, EVALUATION_EPISODES, self.seed),
             wall_s=lesson.wall_s,
         )
@@ -163,7 +208,7 @@ class CurriculumAgent:
     def reuse(self, path: Path) -> list[dict[str, int]]:
         """Count, by layer, the modules of a path that each earlier sub-task froze."""
         owners = [
-            {module: name for name, learned in self.learned.items() for module in learned.newly_frozen[layer]}
+            {module: name for name, learned in self.finished.items() for module in learned.newly_frozen[layer]}
             for layer in range(self.network.layers)
         ]
         return [
@@ -178,58 +223,60 @@ class CurriculumAgent:
             KeyError: If there is no such sub-task.
         """
         learned = self.learned[task]
-        assert self.net is not None
-        policy = GreedyPolicy.of(self.net, task, learned.path, learned.head)
-        held_out = HeldOut(learned.settings.env, learned.settings.env_kwargs)
+        policy = GreedyPolicy(self._gather(learned), self.actions, self.device)
+        held_out = HeldOut(learned.settings.env, learned.settings.env_kwargs, learned.settings.advance.info_key)
         try:
             return summarise(held_out.run(policy, episode_seeds(seed, learned.index, "evaluation", episodes)))
         finally:
             held_out.close()
 
-    def save(self, directory: FilePath) -> None:
-        """Write weights and paths into an existing directory: safetensors and JSON, no pickle.
-
-        A sub-task in progress is kept as its best member stands, not frozen.
-        """
-        learned = list(self.learned.values())
-        if self._lesson is not None:
-            task = self._lesson.sub_task
-            path, head = self._lesson.path, self._lesson.member
-            learned.append(Learned(task.settings, task.index, path, head, frozen=False, newly_frozen=[]))
-        notes = {
-            "inputs": self.net.inputs if self.net else 0,
-            "outputs": self.outputs,
+    def checkpoint(self) -> Checkpoint:
+        """Return all that decides how this agent goes on; see :class:`pathnet_rl.agent.Agent`."""
+        tensors = {} if self.transfer is None else {f"net.{k}": v for k, v in self.transfer.tensors().items()}
+        notes: dict[str, Any] = {
+            "inputs": self.transfer.inputs if self.transfer else 0,
+            "actions": self.actions,
             "total_env_steps": self.total_env_steps,
-            "learned": [
+            "finished": [
                 {
                     "settings": entry.settings.model_dump(),
-                    "index": entry.index,
                     "path": to_lists(entry.path),
-                    "head": entry.head,
-                    "frozen": entry.frozen,
                     "newly_frozen": entry.newly_frozen,
                 }
-                for entry in learned
+                for entry in self.finished.values()
             ],
+            "replay": None if self._replay is None else self._replay.state_dict(),
+            "lesson": None,
         }
-        tensors = self.net.state_dict() if self.net else {}
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, directory / WEIGHTS)
-        (directory / NOTES).write_text(json.dumps(notes, indent=1) + "\n", encoding="utf-8")
+        if self._replay is not None:
+            tensors |= {f"replay.{name}": tensor for name, tensor in self._replay.stored().items()}
+        if self._lesson is not None:
+            assert self.transfer is not None
+            tensors |= {f"lesson.{name}": tensor for name, tensor in self._lesson.tensors().items()}
+            notes["lesson"] = {
+                "settings": self._lesson.sub_task.settings.model_dump(),
+                "transfer": self.transfer.state_dict(),
+                "state": self._lesson.state_dict(),
+            }
+        return Checkpoint(tensors, notes)
 
-    def load(self, directory: FilePath) -> None:
-        """Take what :meth:`save` wrote, into an agent of the same settings.
-
-        Raises:
-            OSError: If a file is missing.
-        """
-        notes = json.loads((directory / NOTES).read_text(encoding="utf-8"))
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Take what :meth:`checkpoint` returned, into a freshly built agent of the same settings."""
+        tensors, notes = checkpoint.tensors, checkpoint.notes
         self.total_env_steps = notes["total_env_steps"]
-        if notes["inputs"]:
-            self.net = self._make_network(notes["inputs"], notes["outputs"])
-            self.net.load_state_dict(load_file(directory / WEIGHTS))
-        for entry in notes["learned"]:
+        for index, entry in enumerate(notes["finished"]):
             settings = SubTaskSettings.model_validate(entry["settings"])
             path = from_lists(entry["path"], self.network.active)
-            self.learned[settings.name] = Learned(
-                settings, entry["index"], path, entry["head"], entry["frozen"], entry["newly_frozen"]
-            )
+            self.finished[settings.name] = Learned(settings, index, path, 0, True, entry["newly_frozen"])
+        if not notes["inputs"]:
+            return
+        self.transfer = self._make_transfer(notes["inputs"], notes["actions"])
+        if notes["replay"] is not None:
+            self._replay = make_replay(self.dqn, self.transfer, self.seed, 0)
+            self._replay.load_state_dict(notes["replay"], under("replay.", tensors))
+        lesson = notes["lesson"]
+        begun = [] if lesson is None else [SubTaskSettings.model_validate(lesson["settings"])]
+        self.transfer.load(under("net.", tensors), [*self.finished, *(task.name for task in begun)])
+        if lesson is not None:
+            self.transfer.load_state_dict(lesson["transfer"])
+            self._lesson = self._begin(begun[0], (lesson["state"], under("lesson.", tensors)))

@@ -7,30 +7,22 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
+from pathnet_agents.double_dqn import ValueNetwork, action_values
 from pathnet_agents.lanes import Episode
-from pathnet_rl.network import PathNet
-from pathnet_rl.paths import Path
 from pathnet_rl.records import Evaluation
-from pathnet_rl.working_set import WorkingSet
 
 
 class GreedyPolicy:
-    """The action of highest value along the only path of a working set, ``(batch, inputs) -> (batch,)``."""
+    """The action of highest value along the only path of what was gathered, ``(batch, inputs) -> (batch,)``."""
 
-    def __init__(self, working: WorkingSet) -> None:
-        self._working = working
-        self._device = working.net.device
-
-    @classmethod
-    def of(cls, net: PathNet, task: str, path: Path, head: int = 0) -> "GreedyPolicy":
-        """Return the policy of a path as the network holds it."""
-        return cls(WorkingSet(net, task, path[None, None], np.array([[head]])))
+    def __init__(self, weights: ValueNetwork, actions: int, device: str) -> None:
+        self._weights, self._actions, self._device = weights, actions, device
 
     @torch.inference_mode()
     def __call__(self, observation: NDArray[np.float32]) -> NDArray[np.int64]:
         """Choose an action for every observation of the batch."""
         inputs = torch.from_numpy(observation).to(self._device)[None, None]
-        return self._working.forward(inputs)[0, 0].argmax(-1).cpu().numpy()
+        return action_values(self._weights.forward(inputs)[0, 0], self._actions).argmax(-1).cpu().numpy()
 
 
 def summarise(episodes: Sequence[Episode]) -> Evaluation:
@@ -39,6 +31,7 @@ def summarise(episodes: Sequence[Episode]) -> Evaluation:
     Success is 0 throughout where the environment does not report it.
     """
     returns = np.array([episode.undiscounted_return for episode in episodes])
+    measured = [episode.measured for episode in episodes if episode.measured is not None]
     successes = sum(bool(episode.success) for episode in episodes)
     interval = stats.binomtest(successes, len(episodes)).proportion_ci(method="wilson")
     spread = float(returns.std(ddof=1)) if len(returns) > 1 else 0.0
@@ -51,5 +44,6 @@ def summarise(episodes: Sequence[Episode]) -> Evaluation:
         mean_return=mean,
         return_interval=(mean - margin, mean + margin),
         return_std=spread,
+        measured=float(np.mean(measured)) if measured else None,
         mean_episode_steps=float(np.mean([episode.steps for episode in episodes])),
     )

@@ -1,7 +1,7 @@
 """Lanes: the environments an agent learns from, stepped together, every episode on a seed of its own."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 import gymnasium
@@ -22,6 +22,15 @@ class Episode:
     undiscounted_return: float
     steps: int
     success: bool | None
+    measured: float | None = None  # the number of the info that was asked for, at the last step
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """How an episode began."""
+
+    seed: int
+    level: float | None
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,9 @@ class Lanes:
         lanes: How many.
         seed: The run's seed.
         index: The sub-task's index.
-        level: Where the first episodes start; None for an environment without levels.
+        next_level: Called with a lane that is about to start an episode; returns its level, None to leave the
+            environment alone.
+        measure: Key of the info that a finished episode is measured by, if any.
     """
 
     def __init__(
@@ -58,27 +69,35 @@ class Lanes:
         lanes: int,
         seed: int,
         index: int,
-        level: float | None = None,
+        next_level: Callable[[int], float | None] = lambda _: None,
+        measure: str | None = None,
     ) -> None:
         # Autoreset would draw its own seeds; disabled, a reset names the lanes and the seeds.
         self.envs = SyncVectorEnv(
             [lambda: gymnasium.make(env, **env_kwargs) for _ in range(lanes)],
             autoreset_mode=AutoresetMode.DISABLED,
         )
-        self.lanes = lanes
+        self.lanes, self._next_level, self._measure = lanes, next_level, measure
         self._generators = [numpy_generator(seed, index, f"episodes of lane {lane}") for lane in range(lanes)]
         self._returns = np.zeros(lanes)
-        self._steps = np.zeros(lanes, dtype=np.int64)
-        if level is not None:
-            self.set_level(level)
+        self._begun = [Beginning(0, None) for _ in range(lanes)]
+        self._actions: list[list[int]] = [[] for _ in range(lanes)]
         self.observation = self._reset(np.ones(lanes, dtype=bool))
 
     def _reset(self, lanes: NDArray[np.bool_]) -> NDArray[np.float32]:
-        seeds: list[int | None] = [None] * self.lanes
-        for lane in np.flatnonzero(lanes):
-            seeds[lane] = int(self._generators[lane].integers(2**31 - 1))
+        for lane in np.flatnonzero(lanes).tolist():
+            seed = int(self._generators[lane].integers(2**31 - 1))
+            self._begun[lane] = Beginning(seed, self._next_level(lane))
+            self._actions[lane] = []
+        self._returns[lanes] = 0.0
+        return self._begin(lanes)
+
+    def _begin(self, lanes: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Start the episodes of these lanes as it is noted."""
+        if any(beginning.level is not None for beginning in self._begun):
+            self.envs.set_attr("level", [beginning.level for beginning in self._begun])
+        seeds: list[int | None] = [beginning.seed for beginning in self._begun]
         observation, _ = self.envs.reset(seed=seeds, options={"reset_mask": lanes})
-        self._returns[lanes], self._steps[lanes] = 0.0, 0
         return observation.astype(np.float32, copy=False)
 
     def step(self, actions: NDArray[np.int64]) -> tuple[Transitions, list[Episode]]:
@@ -87,20 +106,40 @@ class Lanes:
         after, reward, terminated, truncated, info = self.envs.step(actions)
         after = after.astype(np.float32, copy=False)
         self._returns += reward
-        self._steps += 1
+        for taken, action in zip(self._actions, actions.tolist(), strict=True):
+            taken.append(action)
         ended = terminated | truncated
-        episodes = [self._episode(int(lane), info) for lane in np.flatnonzero(ended)]
+        episodes = [self._episode(lane, info) for lane in np.flatnonzero(ended).tolist()]
         transitions = Transitions(before, actions, reward.astype(np.float32), after, terminated.copy(), ended)
         self.observation = self._reset(ended) if episodes else after
         return transitions, episodes
 
     def _episode(self, lane: int, info: dict[str, Any]) -> Episode:
         success = bool(info["is_success"][lane]) if "is_success" in info else None
-        return Episode(lane, float(self._returns[lane]), int(self._steps[lane]), success)
+        measured = None if self._measure is None else float(info[self._measure][lane])
+        return Episode(lane, float(self._returns[lane]), len(self._actions[lane]), success, measured)
 
-    def set_level(self, level: float) -> None:
-        """Move the start distribution of every lane's next episodes, 0 easiest to 1 full."""
-        self.envs.set_attr("level", level)
+    def state_dict(self) -> dict[str, Any]:
+        """Return how every lane's episode began and what was done in it, as plain data."""
+        return {
+            "generators": [generator.bit_generator.state for generator in self._generators],
+            "begun": [asdict(beginning) for beginning in self._begun],
+            "actions": self._actions,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Bring every lane to where it was: physics cannot be restored, so the actions are taken once more."""
+        for generator, saved in zip(self._generators, state["generators"], strict=True):
+            generator.bit_generator.state = saved
+        self._begun = [Beginning(**beginning) for beginning in state["begun"]]
+        self._actions = [list(actions) for actions in state["actions"]]
+        self._returns[:] = 0.0
+        self.observation = self._begin(np.ones(self.lanes, dtype=bool)).copy()
+        for lane, actions in enumerate(self._actions):
+            for action in actions:
+                observation, reward, *_ = self.envs.envs[lane].step(action)
+                self._returns[lane] += float(reward)
+                self.observation[lane] = observation
 
     def close(self) -> None:
         """Close the environments."""
@@ -112,9 +151,16 @@ class HeldOut:
 
     The policy always sees a batch of the same size, so that an episode's actions do not depend on how many
     others are still running.
+
+    Args:
+        env: Gymnasium id.
+        env_kwargs: Keyword arguments of the environment.
+        measure: Key of the info that a finished episode is measured by, if any.
+        lanes: Environments flown side by side.
     """
 
-    def __init__(self, env: str, env_kwargs: dict[str, Any], lanes: int = 20) -> None:
+    def __init__(self, env: str, env_kwargs: dict[str, Any], measure: str | None = None, lanes: int = 20) -> None:
+        self._measure = measure
         self.envs = [gymnasium.make(env, **env_kwargs) for _ in range(lanes)]
 
     def run(self, policy: Policy, seeds: Sequence[int]) -> list[Episode]:
@@ -136,7 +182,8 @@ class HeldOut:
                 if terminated or truncated:
                     del flying[lane]
                     success = bool(info["is_success"]) if "is_success" in info else None
-                    done[position] = Episode(position, total, steps + 1, success)
+                    measured = None if self._measure is None else float(info[self._measure])
+                    done[position] = Episode(position, total, steps + 1, success, measured)
                     self._start(lane, waiting, flying, seeds, batch)
         return [done[position] for position in range(len(seeds))]
 

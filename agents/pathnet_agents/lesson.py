@@ -1,21 +1,22 @@
 """The course of one sub-task: search a path, let the best learn on alone, verify it, go back when it stalls."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from pathnet_agents.sub_task import REPORTED_EPISODES, SubTask
+from pathnet_agents.transfer import Gathered
 from pathnet_rl.evolution import EVOLUTIONS, Alone, Evolution
-from pathnet_rl.network import PathNet, Stack
 from pathnet_rl.paths import Path, Paths, diversity, to_lists
 from pathnet_rl.records import Evaluation, GenerationRecord
 from pathnet_rl.search import Generation, PathSearch
-from pathnet_rl.working_set import WorkingSet
 
 GAIN = 0.02  # a window must beat its best by this share of its size to count as progress
+Phase = Literal["search", "consolidate"]
 
 
 @dataclass(frozen=True)
@@ -25,58 +26,71 @@ class Verified:
     measured: float
     path: Path
     member: int
-    heads: Stack
-    weights: WorkingSet
+    weights: Gathered
 
 
 class Lesson:
     """Trains one sub-task and yields a record a generation, until mastered or out of budget.
 
     Args:
-        net: Whose modules learn.
         sub_task: What is learned.
         propose: Makes a population and its heads, ``(members, layers, active)``; called for every search.
         env_steps_before: Environment steps of the run before this sub-task.
         rng: The source of the evolution's draws.
+        state: What :meth:`state_dict` and :meth:`tensors` of an earlier lesson of this sub-task gave, to go on
+            from it; None to begin.
     """
 
     def __init__(
         self,
-        net: PathNet,
         sub_task: SubTask,
         propose: Callable[[], Paths],
         env_steps_before: int,
         rng: np.random.Generator,
+        state: tuple[Mapping[str, Any], Mapping[str, torch.Tensor]] | None = None,
     ) -> None:
-        self.net, self.sub_task, self.rng, self._propose = net, sub_task, rng, propose
+        self.sub_task, self.transfer, self.rng, self._propose = sub_task, sub_task.transfer, rng, propose
         self.env_steps_before = env_steps_before
-        self.phase: Literal["search", "consolidate"] = "search"
-        population = propose()
-        self.path: Path = population[0]
-        self.member = 0
         self.mastered = False
         self.why = ""
-        self.search = PathSearch(self._evolution(population))
-        self._phase_started, self._verify_from, self._last_gain = 0, 0, 0
+        self.budget_env_steps = sub_task.settings.budget_env_steps
+        self._verify_from = 0
         self._best_progress = -np.inf
         self._best_verified: Verified | None = None
-        self._wall_started = time.perf_counter()
+        self._wall_before, self._wall_started = 0.0, time.perf_counter()
+        if state is None:
+            self._begin(propose(), first_index=0)
+        else:
+            self._load(*state)
+
+    def _begin(self, population: Paths, first_index: int) -> None:
+        """Search among these paths; a single one only learns, and is never searched again."""
+        self.searches = len(population) > 1
+        self._enter("search" if self.searches else "consolidate", self._evolution(population), first_index)
 
     def _evolution(self, population: Paths) -> Evolution:
         search = self.sub_task.search
-        strategy = EVOLUTIONS[search.evolution]
+        strategy = Alone if len(population) == 1 else EVOLUTIONS[search.evolution]
         return strategy(
             population,
-            self.net.modules,
+            self.transfer.modules,
             self.rng,
             train_all=True,
             grace_generations=search.grace_generations,
         )
 
+    def _enter(self, phase: Phase, evolution: Evolution, first_index: int) -> None:
+        self.phase: Phase = phase
+        self.path: Path = evolution.population[0]
+        self.member = 0
+        self.sub_task.assign(len(evolution.population))
+        self.search = PathSearch(evolution, first_index)
+        self._phase_started = self._last_gain = self.sub_task.env_steps
+
     @property
     def wall_s(self) -> float:
         """Seconds since the lesson began."""
-        return time.perf_counter() - self._wall_started
+        return self._wall_before + time.perf_counter() - self._wall_started
 
     def __iter__(self) -> Iterator[GenerationRecord]:
         """Run generations; ``mastered``, ``why``, ``path`` and ``member`` tell how it ended."""
@@ -85,14 +99,14 @@ class Lesson:
             generation, phase = self.search.step(self.sub_task), self.phase
             self.path, self.member = generation.best_path, generation.best
             env_steps_per_s = (self.sub_task.env_steps - steps) / (time.perf_counter() - started)
-            stalled = phase == "consolidate" and self._stalled()
+            stalled = self.searches and phase == "consolidate" and self._stalled()
             verification = self._verify() if stalled or self._spent or self._worth_verifying() else None
             self._decide(stalled)
             yield self._record(generation, phase, verification, env_steps_per_s)
 
     @property
     def _spent(self) -> bool:
-        return self.sub_task.env_steps >= self.sub_task.settings.budget_env_steps
+        return self.sub_task.env_steps >= self.budget_env_steps
 
     def _worth_verifying(self) -> bool:
         """Say whether training looks good enough and the last verification is long ago."""
@@ -106,8 +120,7 @@ class Lesson:
         measured = task.measured(evaluation)
         self._verify_from = task.env_steps + advance.verify_pause_env_steps
         if self._best_verified is None or measured > self._best_verified.measured:
-            heads = self.net.heads[task.settings.name]
-            self._best_verified = Verified(measured, self.path, self.member, heads, weights)
+            self._best_verified = Verified(measured, self.path, self.member, weights)
         self.mastered = measured >= advance.threshold
         verdict = "mastered" if self.mastered else "not yet"
         task.why.append(
@@ -123,16 +136,33 @@ class Lesson:
             self.why = task.why[-1]
         elif self._spent:
             self._spend_budget()
-        elif self.phase == "search" and task.env_steps - self._phase_started >= task.search.search_env_steps:
+        elif self._search_is_over():
             self._consolidate()
         elif stalled:
             self._search_again()
 
+    def _search_is_over(self) -> bool:
+        search, task = self.sub_task.search, self.sub_task
+        return (
+            self.phase == "search"
+            and search.consolidate
+            and task.env_steps - self._phase_started >= search.search_env_steps
+        )
+
     def _spend_budget(self) -> None:
-        """End without mastery, with the best that a verification has seen."""
-        measured, settings = self._take_best(), self.sub_task.settings
+        """End without mastery, with the best that a verification has seen; or go on from easier starts."""
+        settings = self.sub_task.settings
+        if settings.on_fail == "repeat_easier" and self.budget_env_steps == settings.budget_env_steps:
+            self.budget_env_steps *= 2
+            self.sub_task.restart_level()
+            self._last_gain, self._best_progress = self.sub_task.env_steps, -np.inf
+            self.sub_task.why.append(
+                f"budget of {settings.budget_env_steps} environment steps spent; once more, from the easiest level"
+            )
+            return
+        measured = self._take_best()
         self.why = (
-            f"budget of {settings.budget_env_steps} environment steps spent; "
+            f"budget of {self.budget_env_steps} environment steps spent; "
             f"kept the weights verified best, {settings.advance.measure} {measured:.4g}"
         )
         self.sub_task.why.append(self.why)
@@ -142,48 +172,39 @@ class Lesson:
         best = self._best_verified
         assert best is not None  # mastery and a spent budget are verified
         self.path, self.member = best.path, best.member
-        self.net.heads[self.sub_task.settings.name] = best.heads
-        best.weights.write_back()
+        best.weights.restore()
         return best.measured
 
     def _consolidate(self) -> None:
         """Let the best member learn on alone, in all lanes."""
-        self.net.heads[self.sub_task.settings.name].copy_rows(0, [self.member], [0])
-        self._enter("consolidate", Alone(self.path[None], self.net.modules, self.rng), members=1)
+        self.transfer.copy_head(self.sub_task.settings.name, self.member, 0)
+        self._enter("consolidate", self._evolution(self.path[None]), self.search.next_index)
         self.sub_task.why.append(f"consolidating the best path after {self.sub_task.env_steps} environment steps")
 
     def _search_again(self) -> None:
         """Search anew among fresh proposals; the replay stays, and so does what was verified best."""
-        population = self._propose()
-        self._enter("search", self._evolution(population), members=len(population))
+        self._begin(self._propose(), self.search.next_index)
         self._best_progress = -np.inf
         self.sub_task.explore_anew()
         self.sub_task.why.append(
             f"searching again: no gain for {self.sub_task.search.stall_env_steps} environment steps"
         )
 
-    def _enter(self, phase: Literal["search", "consolidate"], evolution: Evolution, members: int) -> None:
-        self.phase, self.path, self.member = phase, evolution.population[0], 0
-        self.sub_task.assign(members)
-        self.search = PathSearch(evolution, first_index=self.search.next_index)
-        self._phase_started = self._last_gain = self.sub_task.env_steps
-
     def _stalled(self) -> bool:
         """Say whether neither the level nor the training window has gained for too long."""
         task = self.sub_task
-        advance = task.settings.advance
-        rate, mean_return = task.window(advance.window_episodes)
-        value = rate if advance.measure == "success_rate" else mean_return
+        value = task.window_measure()
         # A level is worth more than any rate at the level before, so levels come first.
-        progress = (value if value is not None else -np.inf) + 2 * task.level.value
-        if progress > self._best_progress + GAIN * abs(advance.threshold):
+        level = 2 * task.level.value if task.settings.level == "adaptive" and task.level.value else 0.0
+        progress = (value if value is not None else -np.inf) + level
+        if progress > self._best_progress + GAIN * abs(task.settings.advance.threshold):
             self._best_progress, self._last_gain = progress, task.env_steps
         return task.env_steps - self._last_gain >= task.search.stall_env_steps
 
     def _record(
         self,
         generation: Generation,
-        phase: Literal["search", "consolidate"],
+        phase: Phase,
         verification: Evaluation | None,
         env_steps_per_s: float,
     ) -> GenerationRecord:
@@ -198,22 +219,69 @@ class Lesson:
             phase=phase,
             env_steps=task.env_steps,
             total_env_steps=self.env_steps_before + task.env_steps,
-            budget_env_steps=task.settings.budget_env_steps,
+            budget_env_steps=self.budget_env_steps,
             episodes=task.episodes,
             success_rate=success_rate,
             mean_return=mean_return,
             loss=generation.outcome.metrics["loss"],
             epsilon=task.epsilon,
-            level=task.level.value if task.level.adaptive else None,
+            level=task.level.value,
             fitness_best=float(finite.max()) if finite.size else None,
             fitness_median=float(np.median(finite)) if finite.size else None,
-            diversity=diversity(generation.paths, self.net.modules),
+            diversity=diversity(generation.paths, self.transfer.modules),
             failed_members=generation.failed,
             replaced=(replaced.loser, replaced.winner) if replaced else None,
             best_path=to_lists(generation.best_path),
-            reused_modules=self.net.frozen_in(generation.best_path),
+            reused_modules=self.transfer.frozen_in(generation.best_path),
             verification=verification,
             why=why or None,
             env_steps_per_s=env_steps_per_s,
             wall_s=self.wall_s,
         )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the lesson stands between two generations, as plain data; :meth:`tensors` belongs to it."""
+        best = self._best_verified
+        return {
+            "mastered": self.mastered,
+            "why": self.why,
+            "searches": self.searches,
+            "phase": self.phase,
+            "path": self.path.tolist(),
+            "member": self.member,
+            "evolution": self.search.evolution.state_dict(),
+            "next_generation": self.search.next_index,
+            "budget_env_steps": self.budget_env_steps,
+            "phase_started": self._phase_started,
+            "verify_from": self._verify_from,
+            "last_gain": self._last_gain,
+            "best_progress": self._best_progress if np.isfinite(self._best_progress) else None,
+            "best_verified": None if best is None else [best.measured, best.path.tolist(), best.member],
+            "rng": self.rng.bit_generator.state,
+            "wall_s": self.wall_s,
+            "sub_task": self.sub_task.state_dict(),
+        }
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return the tensors of the sub-task, and the weights that were verified best."""
+        best = [] if self._best_verified is None else self._best_verified.weights.values
+        return self.sub_task.tensors() | {f"best.{layer}": tensor.detach() for layer, tensor in enumerate(best)}
+
+    def _load(self, state: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
+        self.mastered, self.why, self.searches = state["mastered"], state["why"], state["searches"]
+        evolution = self._evolution(np.array(state["evolution"]["population"], dtype=np.int64))
+        evolution.load_state_dict(state["evolution"])
+        self._enter(state["phase"], evolution, state["next_generation"])
+        self.path, self.member = np.array(state["path"], dtype=np.int64), state["member"]
+        self.budget_env_steps, self._verify_from = state["budget_env_steps"], state["verify_from"]
+        self._phase_started, self._last_gain = state["phase_started"], state["last_gain"]
+        self._best_progress = -np.inf if state["best_progress"] is None else state["best_progress"]
+        self.rng.bit_generator.state = state["rng"]
+        self._wall_before, self._wall_started = state["wall_s"], time.perf_counter()
+        self.sub_task.load_state_dict(state["sub_task"], tensors)
+        if state["best_verified"] is not None:
+            measured, path, member = state["best_verified"]
+            path = np.array(path, dtype=np.int64)
+            weights = self.sub_task.gather(path[None], np.array([member]))
+            weights.values = [tensors[f"best.{layer}"].clone() for layer in range(len(weights.values))]
+            self._best_verified = Verified(measured, path, member, weights)

@@ -1,40 +1,190 @@
-"""Level: where start states come from, between the easiest (0) and the full distribution (1)."""
+"""Level: how hard the next episode starts, between the easiest (0) and the full distribution (1)."""
 
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import entry_points
+from typing import Any, Protocol
+
+from pathnet_rl.rng import seed_sequence
+from pathnet_rl.settings import SubTaskSettings
+from pathnet_rl.teacher import ENTRY_POINTS, Outcome, Teacher
 
 STEP = 0.1
 WINDOW_EPISODES = 20
 LOWER_BELOW = 0.2
 
 
-class Level:
+class Level(Protocol):
+    """Chooses the level of every episode, and hears how it went."""
+
+    @property
+    def value(self) -> float | None:
+        """The present level, None where there is nothing to choose."""
+        ...
+
+    @property
+    def hardest(self) -> bool:
+        """Whether practice is at full difficulty, so that its success says something about mastery."""
+        ...
+
+    def ask(self, lane: int) -> float | None:
+        """Return the level of a lane's next episode, None for an environment that is left alone."""
+        ...
+
+    def record(self, lane: int, success: bool | None, episode_return: float) -> str | None:
+        """Take the episode that a lane has finished; say in words what was decided, or None where nothing was."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that changes as plain data."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+        ...
+
+
+def level_of(settings: SubTaskSettings, seed: int, index: int) -> Level:
+    """Return what chooses the levels of a sub-task: its teacher, its own adaptive level, or nothing."""
+    if settings.teacher is not None:
+        return TaughtLevel(settings.teacher, settings.name, seed, index)
+    return AdaptiveLevel(settings.level_raise_from) if settings.level == "adaptive" else FullLevel()
+
+
+class FullLevel:
+    """Nothing to choose: the environment starts as it does by itself."""
+
+    value: float | None = None
+    hardest = True
+
+    def ask(self, lane: int) -> float | None:
+        """Leave the environment alone."""
+        del lane
+
+    def record(self, lane: int, success: bool | None, episode_return: float) -> str | None:
+        """Decide nothing."""
+        del lane, success, episode_return
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take nothing."""
+        del state
+
+
+class AdaptiveLevel:
     """Rises a step when most of the latest episodes succeed, falls a step when few do.
 
+    An episode that began at another level than the present one is not counted.
+
     Args:
-        adaptive: Start at 0 and adapt; otherwise stay at 1.
         raise_from: Success rate of the latest episodes from which the level rises.
     """
 
-    def __init__(self, adaptive: bool, raise_from: float) -> None:
-        self.adaptive, self.raise_from = adaptive, raise_from
-        self.value = 0.0 if adaptive else 1.0
+    def __init__(self, raise_from: float) -> None:
+        self.raise_from = raise_from
+        self.value: float | None = 0.0
+        self._level = 0.0
+        self._begun: dict[int, float] = {}  # the level that each lane's episode began at
         self._successes: deque[bool] = deque(maxlen=WINDOW_EPISODES)
 
-    def record(self, success: bool | None) -> str | None:
-        """Take one episode's success and say in words why the level moved, or None where it stays."""
-        if not self.adaptive or success is None:
+    @property
+    def hardest(self) -> bool:
+        """Whether the level has come to 1."""
+        return self._level >= 1.0
+
+    def ask(self, lane: int) -> float | None:
+        """Return the present level."""
+        self._begun[lane] = self._level
+        return self._level
+
+    def record(self, lane: int, success: bool | None, episode_return: float) -> str | None:
+        """Count one episode of the present level and move when a window of them says so."""
+        del episode_return
+        if success is None or self._begun[lane] != self._level:
             return None
         self._successes.append(success)
         if len(self._successes) < WINDOW_EPISODES:
             return None
         rate = sum(self._successes) / WINDOW_EPISODES
-        if rate >= self.raise_from and self.value < 1.0:
+        if rate >= self.raise_from and self._level < 1.0:
             return self._move(STEP, rate, "up")
-        if rate < LOWER_BELOW and self.value > 0.0:
+        if rate < LOWER_BELOW and self._level > 0.0:
             return self._move(-STEP, rate, "down")
         return None
 
     def _move(self, step: float, rate: float, direction: str) -> str:
-        self.value = round(min(max(self.value + step, 0.0), 1.0), 6)
+        self._set(round(min(max(self._level + step, 0.0), 1.0), 6))
         self._successes.clear()
-        return f"level {direction} to {self.value:.1f}: {rate:.0%} of {WINDOW_EPISODES} episodes succeeded"
+        return f"level {direction} to {self._level:.1f}: {rate:.0%} of {WINDOW_EPISODES} episodes succeeded"
+
+    def restart(self) -> None:
+        """Go back to the easiest level."""
+        self._set(0.0)
+        self._successes.clear()
+
+    def _set(self, level: float) -> None:
+        self.value = self._level = level
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the level, the window and what each lane began at."""
+        begun = [[lane, level] for lane, level in self._begun.items()]
+        return {"level": self._level, "successes": list(self._successes), "begun": begun}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on at the same level."""
+        self._set(state["level"])
+        self._begun = dict(state["begun"])
+        self._successes = deque(state["successes"], maxlen=WINDOW_EPISODES)
+
+
+class TaughtLevel:
+    """A teacher of the entry-point group ``pathnet_rl.teachers`` chooses the level of every single episode.
+
+    Args:
+        teacher: Its name there.
+        task: The sub-task's name, the only sub-goal that the teacher is told of.
+        seed: The run's seed.
+        index: The sub-task's index.
+    """
+
+    hardest = True  # a teacher may go on mixing levels for ever; verification is always at full difficulty
+
+    def __init__(self, teacher: str, task: str, seed: int, index: int) -> None:
+        self._strategy = {point.name: point for point in entry_points(group=ENTRY_POINTS)}[teacher].load()
+        self._task = task
+        words = seed_sequence(seed, index, "teacher").generate_state(1)
+        self.teacher: Teacher = self._strategy([task], int(words[0]))
+        self._lessons: dict[int, Any] = {}  # what each lane practises now
+        self._latest: deque[float] = deque(maxlen=WINDOW_EPISODES)
+
+    @property
+    def value(self) -> float | None:
+        """The mean of the levels asked for of late."""
+        return sum(self._latest) / len(self._latest) if self._latest else 0.0
+
+    def ask(self, lane: int) -> float | None:
+        """Return the level of the teacher's next lesson."""
+        lesson = self.teacher.ask()
+        self._lessons[lane] = lesson
+        self._latest.append(lesson.level)
+        return lesson.level
+
+    def record(self, lane: int, success: bool | None, episode_return: float) -> str | None:
+        """Tell the teacher how the lesson went."""
+        return self.teacher.tell(self._lessons[lane], Outcome(bool(success), episode_return))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the teacher's state and the lessons under way."""
+        lessons = [[lane, asdict(lesson)] for lane, lesson in self._lessons.items()]
+        return {"teacher": self.teacher.state_dict(), "latest": list(self._latest), "lessons": lessons}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the teacher go on."""
+        self.teacher.load_state_dict(state["teacher"])
+        self._latest = deque(state["latest"], maxlen=WINDOW_EPISODES)
+        lesson = type(self._strategy([self._task], 0).ask())
+        self._lessons = {lane: lesson(**fields) for lane, fields in state["lessons"]}

@@ -1,11 +1,16 @@
 """Replay: one ring of transitions for a sub-task, shared by the whole population."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from pathnet_agents.lanes import Transitions
+
+PRIORITY, IMPORTANCE = 0.6, 0.4  # alpha and beta of Schaul et al. 2016, table 3; beta is not annealed
+SMALLEST_DIFFERENCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -18,6 +23,8 @@ class Sample:
         reward: Discounted sum of the rewards up to ``next_observation``.
         next_observation: Where the steps led, ``(paths, batch, inputs)``.
         discount: What the value of ``next_observation`` is worth; 0 after a terminal state.
+        places: Where the transitions lie in the replay, to tell it their temporal differences; None elsewhere.
+        weight: What each counts in the loss; None where all count alike.
     """
 
     observation: Tensor
@@ -25,6 +32,8 @@ class Sample:
     reward: Tensor
     next_observation: Tensor
     discount: Tensor
+    places: Tensor | None = None
+    weight: Tensor | None = None
 
 
 class Replay:
@@ -38,6 +47,8 @@ class Replay:
         discount: Per environment step.
         device: Torch device.
         generator: The source of the samples; draws on the CPU, so that every device sees the same ones.
+        prioritized: Draw in proportion to ``(|temporal difference| + 0.001) ** PRIORITY`` (Schaul et al. 2016,
+            arXiv:1511.05952, proportional variant), instead of uniformly.
     """
 
     def __init__(
@@ -50,6 +61,7 @@ class Replay:
         discount: float,
         device: str,
         generator: torch.Generator,
+        prioritized: bool = False,
     ) -> None:
         self.lanes, self.rows, self.steps = lanes, max(transitions // lanes, steps), steps
         self.device, self.generator = device, generator
@@ -61,6 +73,8 @@ class Replay:
         self.terminated = torch.empty(self.rows, lanes, device=device)  # 1 where nothing is left to gain
         self._ahead = torch.arange(steps, device=device)
         self._discounts = discount ** torch.arange(steps + 1, device=device)
+        self.priority = torch.zeros(self.rows, lanes, device=device) if prioritized else None
+        self._largest_priority = 1.0
         self._next_row, self._stored_rows = 0, 0
 
     def __len__(self) -> int:
@@ -75,11 +89,13 @@ class Replay:
         self.reward[row] = torch.from_numpy(step.reward * reward_scale)
         self.ended[row] = torch.from_numpy(step.ended)
         self.terminated[row] = torch.from_numpy(step.terminated)
+        if self.priority is not None:  # what has never been replayed comes first
+            self.priority[row] = self._largest_priority
         self._next_row = (row + 1) % self.rows
         self._stored_rows = min(self._stored_rows + 1, self.rows)
 
     def sample(self, paths: int, batch: int) -> Sample:
-        """Draw uniformly, with replacement.
+        """Draw with replacement.
 
         Raises:
             ValueError: While fewer steps are stored than a sample spans.
@@ -87,7 +103,7 @@ class Replay:
         starts = self._stored_rows - self.steps + 1
         if starts < 1:
             raise ValueError(f"{self._stored_rows} steps are stored, a sample spans {self.steps}")
-        drawn = torch.randint(starts * self.lanes, (paths * batch,), generator=self.generator).to(self.device)
+        drawn, weight = self._draw(starts, paths * batch)
         oldest = self._next_row - self._stored_rows
         rows = (oldest + (drawn // self.lanes)[:, None] + self._ahead) % self.rows
         places = rows * self.lanes + (drawn % self.lanes)[:, None]  # (samples, steps), over rows and lanes
@@ -104,4 +120,62 @@ class Replay:
             reward=reward.unflatten(0, shape),
             next_observation=self.next_observation.flatten(0, 1)[last].unflatten(0, shape),
             discount=discount.unflatten(0, shape),
+            places=first.unflatten(0, shape),
+            weight=None if weight is None else weight.unflatten(0, shape),
         )
+
+    def _draw(self, starts: int, samples: int) -> tuple[Tensor, Tensor | None]:
+        """Draw transitions, counted from the oldest over rows and lanes, and say what each is to count."""
+        if self.priority is None:
+            return torch.randint(starts * self.lanes, (samples,), generator=self.generator).to(self.device), None
+        oldest = self._next_row - self._stored_rows
+        rows = (oldest + torch.arange(starts, device=self.device)) % self.rows
+        upto = self.priority[rows].flatten().double().cumsum(0)
+        at = torch.rand(samples, generator=self.generator, dtype=torch.float64).to(self.device) * upto[-1]
+        drawn = torch.searchsorted(upto, at, right=True).clamp_(max=len(upto) - 1)
+        probability = self.priority[rows].flatten()[drawn] / upto[-1]
+        weight = (len(upto) * probability).pow(-IMPORTANCE).float()
+        return drawn, weight / weight.max()
+
+    def learn_priorities(self, sample: Sample, differences: Tensor) -> None:
+        """Take the temporal differences of a sample, ``(paths, batch)``; where it was drawn twice, one of them."""
+        if self.priority is None or sample.places is None:
+            return
+        finite = torch.nan_to_num(differences.abs(), nan=0.0, posinf=0.0, neginf=0.0)
+        priority = (finite + SMALLEST_DIFFERENCE) ** PRIORITY
+        self.priority.view(-1)[sample.places.flatten()] = priority.flatten()
+        self._largest_priority = max(self._largest_priority, float(priority.max()))
+
+    def adopt(self, other: "Replay") -> None:
+        """Begin with the latest transitions of another sub-task's replay of the same lanes and capacity."""
+        for name, tensor in other.tensors().items():
+            getattr(self, name).copy_(tensor)
+        self._next_row, self._stored_rows = other._next_row, other._stored_rows
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what is stored, by name."""
+        names = ["observation", "next_observation", "action", "reward", "ended", "terminated"]
+        return {
+            name: getattr(self, name) for name in [*names, *(["priority"] if self.priority is not None else [])]
+        }
+
+    def stored(self) -> dict[str, Tensor]:
+        """Return the part of :meth:`tensors` that is filled, ``(stored rows, lanes, ...)``."""
+        return {name: tensor[: self._stored_rows] for name, tensor in self.tensors().items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the ring stands, as plain data; the steps are in :meth:`stored`."""
+        return {
+            "next_row": self._next_row,
+            "stored_rows": self._stored_rows,
+            "largest_priority": self._largest_priority,
+            "generator": self.generator.get_state().tolist(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        """Go on from a state and the tensors that belong to it."""
+        for name, tensor in self.tensors().items():
+            tensor[: state["stored_rows"]] = tensors[name].to(self.device)
+        self._next_row, self._stored_rows = state["next_row"], state["stored_rows"]
+        self._largest_priority = state["largest_priority"]
+        self.generator.set_state(torch.tensor(state["generator"], dtype=torch.uint8))

@@ -13,34 +13,31 @@ Whatever Stable-Baselines3 draws (replay samples, actions of the warm-up, an ext
 global generators that it seeds; the rest from streams of their own, named by seed, task and purpose.
 """
 
-from collections import Counter
-from itertools import count
+import io
+import pathlib
+import warnings
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from gymnasium import spaces
-from stable_baselines3.common.base_class import maybe_make_env
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 from stable_baselines3.common.utils import LinearSchedule, obs_as_tensor
-from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 from torch import Tensor
 
-from pathnet_agents.population import Ancestor, first_population
 from pathnet_agents.replay import Sample
-from pathnet_agents.sb3_policy import PathNetPolicy, Route
-from pathnet_agents.task_search import TaskSearch
-from pathnet_rl.paths import diversity, to_lists
+from pathnet_agents.sb3_arguments import check_actions, check_file, check_policy, check_policy_name
+from pathnet_agents.sb3_network import PathQNetwork
+from pathnet_agents.sb3_policy import CnnPathNetPolicy, MlpPathNetPolicy, PathNetPolicy
+from pathnet_agents.sb3_tasks import TaskByTask
+from pathnet_rl.paths import diversity
 from pathnet_rl.rng import numpy_generator
-from pathnet_rl.settings import SearchSettings
 
 
-class PathNetDQN(OffPolicyAlgorithm):
+class PathNetDQN(TaskByTask):
     """Learns tasks one after another along paths of one network and forgets none of them.
 
     :meth:`learn` searches a path for the current task: all members of a population learn in every update from
@@ -51,33 +48,34 @@ class PathNetDQN(OffPolicyAlgorithm):
     Arguments not named here are those of ``stable_baselines3.DQN``, in the same order.
 
     Args:
-        policy: ``"PathNetPolicy"`` for every observation space; DQN's names are understood as well.
-        env: Environment with discrete actions, or its id; several must be a multiple of the population.
+        policy: ``"PathNetPolicy"``, which chooses what lies below the modules by the observation space; or DQN's
+            ``"MlpPolicy"``, ``"CnnPolicy"``, ``"MultiInputPolicy"``.
+        env: Environment with discrete actions, or its id. Several that are a multiple of the population are
+            spread over it; otherwise the members act in turn, an episode each.
         learning_rate: Adam's step size, or a schedule of it.
         batch_size: Replay transitions per update and member.
         target_update_interval: Environment steps between two updates of the target network by ``tau``.
         max_grad_norm: Bound of the gradient's norm, of all members together.
-        policy_kwargs: Arguments of :class:`~pathnet_agents.sb3_policy.PathNetPolicy`: layers, modules, active,
-            units, population, and the features extractor.
-        search_steps: Environment steps of searching in a task, before the best member learns on alone.
-        generation_steps: Environment steps between two tournaments; a member's fitness is the mean of its
-            latest 8 returns, so give its episodes time.
+        policy_kwargs: Arguments of :class:`~pathnet_agents.sb3_policy.PathNetPolicy`: net_arch (or layers and
+            units), modules, active, population, the features extractor and the optimizer.
+        search_steps: Environment steps of searching in a task, before the best member learns on alone; by default
+            a tenth of those that :meth:`learn` is first called with for it.
+        generation_steps: Environment steps between two tournaments, by default an eighth of the search; a member's
+            fitness is the mean of its latest 8 returns, so give its episodes time.
         warm_start: How later tasks begin: ``"clone"`` starts half of the population as copies of the last
             task's path that can still learn; ``"reset"`` starts all from random paths, as in the paper.
 
     Raises:
-        ValueError: If the environments cannot be spread evenly over the population, or an argument is out of
-            range.
+        ValueError: If an argument is out of range, the policy has no paths or the actions are not discrete.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
         "PathNetPolicy": PathNetPolicy,
         "MultiInputPathNetPolicy": PathNetPolicy,
-        "MlpPolicy": PathNetPolicy,
-        "CnnPolicy": PathNetPolicy,
+        "MlpPolicy": MlpPathNetPolicy,
+        "CnnPolicy": CnnPathNetPolicy,
         "MultiInputPolicy": PathNetPolicy,
     }
-    policy: PathNetPolicy
     exploration_schedule: Schedule
 
     def __init__(  # noqa: PLR0913, PLR0917 - the signature of the class whose place it takes
@@ -96,7 +94,7 @@ class PathNetDQN(OffPolicyAlgorithm):
         replay_buffer_kwargs: dict[str, Any] | None = None,
         optimize_memory_usage: bool = False,
         n_steps: int = 1,
-        target_update_interval: int = 1_000,
+        target_update_interval: int = 250,
         exploration_fraction: float = 0.1,
         exploration_initial_eps: float = 1.0,
         exploration_final_eps: float = 0.05,
@@ -109,10 +107,11 @@ class PathNetDQN(OffPolicyAlgorithm):
         device: torch.device | str = "auto",
         _init_setup_model: bool = True,
         *,
-        search_steps: int = 25_600,
-        generation_steps: int = 3_200,
+        search_steps: int | None = None,
+        generation_steps: int | None = None,
         warm_start: Literal["clone", "reset"] = "clone",
     ) -> None:
+        check_policy_name(policy, self.policy_aliases)
         super().__init__(
             policy,
             env,
@@ -135,9 +134,9 @@ class PathNetDQN(OffPolicyAlgorithm):
             device=device,
             seed=seed,
             sde_support=False,
-            supported_action_spaces=(spaces.Discrete,),
             support_multi_env=True,
         )
+        check_policy(self.policy_class, self.policy_kwargs)
         self.exploration_initial_eps = exploration_initial_eps
         self.exploration_final_eps = exploration_final_eps
         self.exploration_fraction = exploration_fraction
@@ -149,13 +148,14 @@ class PathNetDQN(OffPolicyAlgorithm):
         self._vector_steps = 0
         self._warming_up = False
         self._explore: np.random.Generator | None = None
-        self._search: TaskSearch | None = None
+        self._search = None
         if _init_setup_model:
             self._setup_model()
+            self._current()
 
     def _setup_model(self) -> None:
-        super()._setup_model()
         self._check()
+        super()._setup_model()
         self.exploration_schedule = LinearSchedule(
             self.exploration_initial_eps, self.exploration_final_eps, self.exploration_fraction
         )
@@ -166,193 +166,39 @@ class PathNetDQN(OffPolicyAlgorithm):
             search.spread(self.n_envs)
 
     def _check(self) -> None:
-        members = self.policy.population
-        if self.n_envs > 1 and self.n_envs % members:
-            raise ValueError(
-                f"n_envs={self.n_envs} cannot be spread evenly over population={members}: give 1 or a multiple of "
-                f"{members} environments, or policy_kwargs=dict(population={self.n_envs})"
-            )
+        check_actions(self.action_space)
         for name in ("search_steps", "generation_steps"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be 1 or more environment steps")
         if self.warm_start not in ("clone", "reset"):
             raise ValueError(f'warm_start={self.warm_start!r} must be "clone" or "reset"')
+        if self.n_envs > max(self.target_update_interval, 1):
+            warnings.warn(
+                "The number of environments used is greater than the target network's interval: with n_envs="
+                f"{self.n_envs} it is updated every {self.n_envs} steps, not target_update_interval="
+                f"{self.target_update_interval}",
+                stacklevel=3,
+            )
 
     @property
-    def paths(self) -> dict[str, list[list[int]]]:
-        """The modules of every task's path, by layer; the current task with its best path so far."""
-        paths = {name: to_lists(route.path) for name, route in self.policy.routes.items()}
-        if self._search is not None:
-            paths[self._search.task] = to_lists(self._search.best_path)
-        return paths
+    def q_net(self) -> PathQNetwork:
+        """The network that learns, along the route :meth:`predict` goes."""
+        return self.policy.q_net
 
-    def reused(self, name: str) -> list[dict[str, int]]:
-        """Count, by layer, the modules of a task's path that each earlier task froze.
+    @property
+    def q_net_target(self) -> PathQNetwork:
+        """The network that follows it."""
+        return self.policy.q_net_target
 
-        Raises:
-            KeyError: If there is no such task.
-        """
-        layers = self.paths[self._known(name)]
-        owners: list[dict[int, str]] = [{} for _ in layers]
-        for route in self.policy.routes.values():
-            if route.task == name:
-                break
-            for owner, modules in zip(owners, route.newly_frozen, strict=True):
-                owner.update(dict.fromkeys(modules, route.task))
-        return [
-            dict(Counter(owner[module] for module in modules if module in owner))
-            for owner, modules in zip(owners, layers, strict=True)
-        ]
-
-    def _known(self, name: str) -> str:
-        if name not in self.paths:
-            raise KeyError(f"no task {name!r}; there are: {', '.join(self.paths) or 'none yet'}")
-        return name
-
-    def use_task(self, name: str) -> Self:
-        """Let :meth:`predict` act for this task until another is used or learned.
-
-        :meth:`learn` goes on with the newest task whichever is used: what is frozen is not learned again.
-
-        A frozen task acts to the bit as it did when it was frozen.
+    @classmethod
+    def load(cls, path: str | pathlib.Path | io.BufferedIOBase, *args: Any, **kwargs: Any) -> Self:
+        """Return the agent that was saved; see ``stable_baselines3.DQN.load``.
 
         Raises:
-            KeyError: If there is no such task.
+            ValueError: If the file is cut short, or of another algorithm.
         """
-        frozen = self.policy.routes.get(self._known(name))
-        self.policy.show(frozen or self._current_route())
-        return self
-
-    def learn_task(  # noqa: PLR0913 - learn, and what is to be learned
-        self,
-        name: str,
-        env: GymEnv | str | None,
-        total_timesteps: int,
-        callback: MaybeCallback = None,
-        log_interval: int = 4,
-        tb_log_name: str | None = None,
-        progress_bar: bool = False,
-    ) -> Self:
-        """Learn a task by name; the same name again learns on while it is not frozen.
-
-        Args:
-            name: The task.
-            env: Its environment or id, of the same spaces; None keeps the present one.
-            total_timesteps: Environment steps, as in :meth:`learn`.
-            callback: As in :meth:`learn`.
-            log_interval: Episodes between two logs.
-            tb_log_name: Name of the TensorBoard run, by default the task's.
-            progress_bar: Show one.
-
-        Raises:
-            ValueError: If the task is frozen, or another one has been begun and is not.
-        """
-        self._refuse_task(name)
-        if env is not None:
-            self.set_env(maybe_make_env(env, self.verbose))
-        self._enter(name)
-        return self.learn(total_timesteps, callback, log_interval, tb_log_name or name, progress_bar=progress_bar)
-
-    def _refuse_task(self, name: str) -> None:
-        """Say why a task cannot be learned now, before anything changes."""
-        if name in self.policy.routes:
-            raise ValueError(f"task {name!r} is frozen; give the new one another name, or use_task({name!r})")
-        search = self._search
-        if search is not None and search.task != name and search.env_steps:
-            raise ValueError(f"task {search.task!r} is not frozen: call freeze_task() before learning {name!r}")
-
-    def _enter(self, name: str) -> None:
-        """Make a task the current one."""
-        search = self._search
-        if search is not None and search.task != name:  # begun, but never updated
-            self.policy.drop_task(search.task)
-            self._search = None
-            self._clear_replay()
-        if self._search is None:
-            self._begin(name)
-
-    def _begin(self, name: str) -> TaskSearch:
-        """Make the first population of a task."""
-        policy, index = self.policy, len(self.policy.routes)
-        settings = SearchSettings(
-            population=policy.population,
-            generation_env_steps=self.generation_steps,
-            search_env_steps=self.search_steps,
-            warm_start=self.warm_start,
-        )
-        rng = numpy_generator(policy.seed, index, "evolution")
-        last = next(reversed(policy.routes.values()), None)
-        ancestor = Ancestor(last.task, last.path) if last else None
-        policy.add_task(name)
-        population = first_population(policy.net, name, settings, ancestor, rng)
-        self._search = TaskSearch(
-            name, population, modules=policy.network.modules, rng=rng, settings=settings, lanes=self.n_envs
-        )
-        self._follow(self._search)
-        return self._search
-
-    def _current(self) -> TaskSearch:
-        """Return the current task's search, begun under a name of its own where none was given."""
-        if self._search is None:
-            names = (f"task-{number}" for number in count(1))
-            return self._begin(next(name for name in names if name not in self.policy.routes))
-        return self._search
-
-    def _current_route(self) -> Route:
-        search = self._current()
-        return Route(search.task, search.best_path.copy(), int(search.heads[search.best]), [])
-
-    def _follow(self, search: TaskSearch) -> None:
-        """Let the population, as it is now, act and learn."""
-        self.policy.follow(search.task, search.population, search.heads)
-        self.policy.show(self._current_route())
-
-    def freeze_task(self, *, keep_replay: bool = False) -> list[list[int]]:
-        """End the current task: freeze its best path for good, return all other modules to their initial weights.
-
-        Args:
-            keep_replay: Keep the transitions, such as for a next task with the same rewards.
-
-        Returns:
-            The modules newly frozen, by layer.
-
-        Raises:
-            ValueError: If there is no current task, or nothing was learned for it.
-        """
-        if self._search is None or not self._search.env_steps:
-            begun = f"task {self._search.task!r} has not been updated yet" if self._search else "no task is begun"
-            needed = f"learn for more than learning_starts={self.learning_starts} steps"
-            raise ValueError(f"there is nothing to freeze: {begun}; {needed}")
-        frozen = self.policy.freeze(self._current_route())
-        self._search = None
-        if not keep_replay:
-            self._clear_replay()
-        elif isinstance(self.replay_buffer, HerReplayBuffer):
-            self.replay_buffer.truncate_last_trajectory()
-        return frozen.newly_frozen
-
-    def _clear_replay(self) -> None:
-        """Make the replay anew: HER's ``reset`` would keep the marks of its episodes."""
-        make_buffer: Any = self.replay_buffer_class
-        kwargs = dict(self.replay_buffer_kwargs)
-        if isinstance(self.replay_buffer, HerReplayBuffer):
-            kwargs["env"] = self.env
-        self.replay_buffer = None  # the memory of the old one first
-        self.replay_buffer = make_buffer(
-            self.buffer_size,
-            self.observation_space,
-            self.action_space,
-            device=self.device,
-            n_envs=self.n_envs,
-            optimize_memory_usage=self.optimize_memory_usage,
-            **kwargs,
-        )
-
-    def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
-        """Go on in another environment of the same spaces; HER takes its rewards from there."""
-        super().set_env(env, force_reset)
-        if isinstance(self.replay_buffer, HerReplayBuffer):
-            self.replay_buffer.env = self.env
+        check_file(path)
+        return super().load(path, *args, **kwargs)
 
     def _setup_learn(
         self,
@@ -363,6 +209,8 @@ class PathNetDQN(OffPolicyAlgorithm):
         progress_bar: bool = False,
     ) -> tuple[int, BaseCallback]:
         search = self._current()
+        if not search.env_steps:
+            search.plan(self._search_settings(total_timesteps))
         search.interrupt()
         self.policy.show(self._current_route())
         return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
@@ -392,7 +240,7 @@ class PathNetDQN(OffPolicyAlgorithm):
         assert self.policy.live is not None
         assert self._explore is not None
         with torch.no_grad():
-            features = self.policy.features(obs_as_tensor(self._last_obs, self.device))
+            features = self.policy.q_net.features(obs_as_tensor(self._last_obs, self.device))
         values = self.policy.live.values(features).cpu().numpy()
         greedy = values[self._current().member_of_lane, np.arange(n_envs)].argmax(-1)
         explores = self._explore.random(n_envs) < self.exploration_rate
@@ -431,7 +279,7 @@ class PathNetDQN(OffPolicyAlgorithm):
         live.working.count_evaluation()
         replaced = search.judge(live.working.finite_rp()[0]).replacement
         if replaced is not None:
-            self.policy.net.heads[search.task].copy_rows(0, [replaced.winner], [replaced.loser])
+            self.policy.copy_head(search.task, replaced.winner, replaced.loser)
         if search.over:
             search.consolidate()
         elif replaced is None:
@@ -460,7 +308,7 @@ class PathNetDQN(OffPolicyAlgorithm):
         """Draw a batch for each member, as features, and the target network's features of what followed."""
         assert self.replay_buffer is not None
         drawn = self.replay_buffer.sample(members * batch_size, env=self._vec_normalize_env)
-        features = self.policy.features(drawn.observations)
+        features = self.policy.q_net.features(drawn.observations)
         following, target_following = self.policy.next_features(drawn.next_observations)
         shape = (members, batch_size)
         discount = self.gamma if drawn.discounts is None else drawn.discounts
@@ -480,7 +328,7 @@ class PathNetDQN(OffPolicyAlgorithm):
             finite = search.latest.fitness[np.isfinite(search.latest.fitness)]
             if finite.size:
                 self.logger.record("train/fitness_best", float(finite.max()))
-            self.logger.record("train/diversity", diversity(search.population, self.policy.network.modules))
+            self.logger.record("train/diversity", diversity(search.population, self.policy.modules_a_layer))
             self.logger.record("train/reused_modules", self.policy.net.frozen_in(search.best_path))
         super().dump_logs()
 

@@ -1,15 +1,12 @@
-"""The policy of PathNetDQN: a PathNet above a features extractor of Stable-Baselines3, with a route a task."""
+"""The policy of PathNetDQN: a Q-network that evolves, its target network, and a route a task."""
 
 from collections.abc import Callable
-from copy import deepcopy
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
-from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.torch_layers import (
     BaseFeaturesExtractor,
@@ -18,27 +15,15 @@ from stable_baselines3.common.torch_layers import (
     NatureCNN,
 )
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
-from stable_baselines3.common.utils import polyak_update
-from torch import Tensor
+from stable_baselines3.common.utils import get_parameters_by_name, polyak_update
+from torch import Tensor, nn
 
 from pathnet_agents.live_paths import LivePaths
+from pathnet_agents.sb3_network import PathModule, PathQNetwork, Route, route_of
+from pathnet_agents.sb3_optimizer import rule_for
 from pathnet_rl.network import PathNet
-from pathnet_rl.optimizer import Adam
-from pathnet_rl.paths import Path, Paths
+from pathnet_rl.paths import Paths
 from pathnet_rl.rng import torch_generator
-from pathnet_rl.settings import NetworkSettings
-from pathnet_rl.shapes import dense_layers
-from pathnet_rl.working_set import WorkingSet
-
-
-@dataclass(frozen=True)
-class Route:
-    """A task's path ``(layers, active)``, its head, and the modules that were frozen with it, by layer."""
-
-    task: str
-    path: Path
-    head: int
-    newly_frozen: list[list[int]]
 
 
 def extractor_for(observation_space: spaces.Space[Any], normalize_images: bool) -> type[BaseFeaturesExtractor]:
@@ -49,7 +34,10 @@ def extractor_for(observation_space: spaces.Space[Any], normalize_images: bool) 
     return NatureCNN if is_image else FlattenExtractor
 
 
-class PathNetPolicy(BasePolicy):
+LAYERS, UNITS = 2, 64  # the widths of DQN's multilayer perceptron
+
+
+class PathNetPolicy(PathModule):
     """Acts greedily along one route: a frozen task's, or that of the best member of the running search.
 
     The features extractor lies below all modules. Where it has parameters they learn with the first task and are
@@ -59,181 +47,229 @@ class PathNetPolicy(BasePolicy):
         observation_space: Of one environment.
         action_space: Discrete, counted from 0.
         lr_schedule: Learning rate by remaining progress, 1 to 0.
-        layers: Layers of modules between extractor and heads.
+        net_arch: Width of each layer, as in DQN: ``[64, 64]`` is two layers of modules of 64 units, whose outputs
+            are summed. Instead of ``layers`` and ``units``.
+        activation_fn: ``torch.nn.ReLU``; modules know no other.
+        layers: Layers of modules between extractor and heads; by default 2.
         modules: Modules in a layer; the cost does not grow with it, the room for further tasks does.
-        active: Most modules a path activates in a layer.
-        units: ReLU units in a module.
+        active: Modules a path starts with in a layer, the most it can have.
+        units: ReLU units in a module; by default 64.
         population: Paths that learn and compete while a task is searched, 2 or more.
         features_extractor_class: By default Flatten, NatureCNN for images and Combined for dictionaries.
         features_extractor_kwargs: Its keyword arguments.
         normalize_images: Divide images by 255.
+        optimizer_class: Moves extractor and modules; what others than Adam remember of the modules is forgotten
+            at every tournament and by ``load``.
+        optimizer_kwargs: Its keyword arguments, the learning rate apart.
         seed: Root of every draw; by default drawn from torch's global generator, which the algorithm seeds.
 
     Raises:
-        ValueError: If a number is out of range or the actions do not count from 0.
+        ValueError: If an argument is out of range, or the actions do not count from 0.
     """
 
     action_space: spaces.Discrete
+    default_extractor: ClassVar[type[BaseFeaturesExtractor] | None] = None
+    """What lies below the modules unless the caller says it; None chooses by observation space."""
 
     def __init__(  # noqa: PLR0913 - policy_kwargs are keywords, in the manner of Stable-Baselines3
         self,
         observation_space: spaces.Space[Any],
         action_space: spaces.Discrete,
         lr_schedule: Schedule,
+        net_arch: list[int] | None = None,
+        activation_fn: type[nn.Module] = nn.ReLU,
         *,
-        layers: int = 3,
+        layers: int | None = None,
         modules: int = 20,
         active: int = 3,
-        units: int = 32,
+        units: int | None = None,
         population: int = 4,
         features_extractor_class: type[BaseFeaturesExtractor] | None = None,
         features_extractor_kwargs: dict[str, Any] | None = None,
         normalize_images: bool = True,
+        optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
+        optimizer_kwargs: dict[str, Any] | None = None,
         seed: int | None = None,
     ) -> None:
         super().__init__(
             observation_space,
             action_space,
-            features_extractor_class or extractor_for(observation_space, normalize_images),
+            features_extractor_class
+            or self.default_extractor
+            or extractor_for(observation_space, normalize_images),
             features_extractor_kwargs,
             normalize_images=normalize_images,
+            optimizer_class=optimizer_class,
+            optimizer_kwargs=optimizer_kwargs,
         )
-        self.network = NetworkSettings(layers=layers, modules=modules, active=active, units=units)
+        self.net_arch = _widths(net_arch, layers, units)
+        self.activation_fn, self.modules_a_layer, self.active = activation_fn, modules, active
         self.population = population
         self._check()
         self.seed = int(torch.randint(2**31, ())) if seed is None else seed
-        self.features_extractor = self.make_features_extractor()
-        self.target_extractor = deepcopy(self.features_extractor).requires_grad_(False).eval()
-        # A group without parameters is a valid optimizer, and keeps the learning rate of the modules too.
-        parameters = list(self.features_extractor.parameters())
-        self.optimizer = torch.optim.Adam([{"params": parameters}], lr=lr_schedule(1))
-        self.net = self._make_network("cpu")
+        self.rule = rule_for(self.optimizer_class, self.optimizer_kwargs)
+        self.q_net = self._make_q_net(self.rule.state_names)
+        self.q_net_target = self._make_q_net(())
+        self.q_net_target.set_training_mode(False)
+        self.q_net_target.resemble(self.q_net)
+        make_optimizer: Any = self.optimizer_class
+        self.optimizer = make_optimizer(self.q_net.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
         self.routes: dict[str, Route] = {}
         """Frozen tasks by name, in the order they were learned."""
-        self.route: Route | None = None
-        """Where :meth:`predict` goes."""
-        self.live: LivePaths | None = None
-        """The task being learned."""
-        self.extractor_frozen = False
-        self._greedy: WorkingSet | None = None
 
     def _check(self) -> None:
         if self.action_space.start != 0:
             raise ValueError(f"actions must count from 0, not {self.action_space.start}: shift them by a wrapper")
-        if self.network.active > self.network.modules:
+        if self.activation_fn is not nn.ReLU:
+            name = getattr(self.activation_fn, "__name__", repr(self.activation_fn))
             raise ValueError(
-                f"policy_kwargs: active={self.network.active} must not exceed modules={self.network.modules}"
+                f"policy_kwargs: activation_fn={name} is not possible: leave it out, modules are nn.ReLU"
             )
-        if self.population < 2:
+        for name, value in (("modules", self.modules_a_layer), ("active", self.active)):
+            if not _is_positive(value):
+                raise ValueError(f"policy_kwargs: {name}={value!r} must be a whole number, 1 or more")
+        if self.active > self.modules_a_layer:
             raise ValueError(
-                f"policy_kwargs: population={self.population} must be 2 or more, so that paths compete"
+                f"policy_kwargs: active={self.active} must not exceed modules={self.modules_a_layer}: "
+                f"give active={self.modules_a_layer} or fewer, or more modules"
+            )
+        if not _is_positive(self.population) or self.population < 2:
+            raise ValueError(
+                f"policy_kwargs: population={self.population!r} must be 2 or more, so that paths compete"
             )
 
-    def _make_network(self, device: str) -> PathNet:
-        return PathNet(
-            dense_layers(self.features_extractor.features_dim, self.network.units, self.network.layers),
-            modules=self.network.modules,
-            active=self.network.active,
-            generators=[torch_generator(self.seed, 0, "modules")],
-            state_names=Adam(0.0).state_names,
-            device=device,
+    def _make_q_net(self, state_names: tuple[str, ...]) -> PathQNetwork:
+        return PathQNetwork(
+            self.observation_space,
+            self.action_space,
+            net_arch=self.net_arch,
+            modules=self.modules_a_layer,
+            active=self.active,
+            seed=self.seed,
+            features_extractor_class=self.features_extractor_class,
+            features_extractor_kwargs=self.features_extractor_kwargs,
+            normalize_images=self.normalize_images,
+            state_names=state_names,
         )
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {
             **super()._get_constructor_parameters(),
             "lr_schedule": self._dummy_schedule,
+            "net_arch": self.net_arch,
+            "modules": self.modules_a_layer,
+            "active": self.active,
+            "population": self.population,
             "features_extractor_class": self.features_extractor_class,
             "features_extractor_kwargs": self.features_extractor_kwargs,
-            "population": self.population,
+            "optimizer_class": self.optimizer_class,
+            "optimizer_kwargs": self.optimizer_kwargs,
             "seed": self.seed,
-            **self.network.model_dump(),
         }
 
     @property
+    def net(self) -> PathNet:
+        """The modules and heads that learn."""
+        return self.q_net.net
+
+    @property
+    def route(self) -> Route | None:
+        """Where :meth:`predict` goes."""
+        return self.q_net.route
+
+    @property
     def device(self) -> torch.device:
-        """Where the network lives."""
-        return torch.device(self.net.device)
+        """Where the networks live."""
+        return self.q_net.device
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Move the network along when torch moves the extractor, such as by ``.to(device)``."""
+        """Let what learns move along when torch moves the networks, such as by ``.to(device)``."""
+        self.sync()
+        net, live = self.net, self.live
         super()._apply(fn, recurse)
-        device = str(fn(torch.empty(0, device=self.net.device)).device)
-        if device != self.net.device:
-            state = self.get_extra_state()
-            self.net = self._make_network(device)
-            self.set_extra_state(state)
+        if self.net is not net:
+            self._optimize()
+            if live is not None:
+                self._learn_along(live.task, live.paths, live.heads)
         return self
 
     def set_training_mode(self, mode: bool) -> None:
-        """Switch the extractor's dropout and batch normalisation; once frozen, it stays in evaluation mode."""
-        self.features_extractor.train(mode and not self.extractor_frozen)
+        """Switch the online extractor's dropout and batch normalisation; the target's is never in training mode."""
+        self.q_net.set_training_mode(mode)
         self.training = mode
 
-    def features(self, observation: PyTorchObs) -> Tensor:
-        """Return what the modules see, ``(batch, features)``."""
-        return self.extract_features(observation, self.features_extractor)
+    def forget(self) -> None:
+        """Let both networks gather their routes anew."""
+        self.q_net.forget()
+        self.q_net_target.forget()
 
     @torch.no_grad()
     def next_features(self, observation: PyTorchObs) -> tuple[Tensor, Tensor]:
         """Return what the online and the target network's modules see, the same once the extractor is frozen."""
-        online = self.features(observation)
-        if self.extractor_frozen:
-            return online, online
-        return online, self.extract_features(observation, self.target_extractor)
-
-    @torch.no_grad()
-    def q_values(self, observation: PyTorchObs) -> Tensor:
-        """Return the action values along the route, ``(batch, actions)``.
-
-        Raises:
-            RuntimeError: If there is no route yet.
-        """
-        if self.route is None:
-            raise RuntimeError("the policy knows no task yet: call learn() of its algorithm, or load a saved one")
-        if self.sync() or self._greedy is None:
-            path, head = self.route.path[None, None], np.array([[self.route.head]])
-            self._greedy = WorkingSet(self.net, self.route.task, path, head)
-        return self._greedy.forward(self.features(observation)[None, None])[0, 0]
+        online = self.q_net.features(observation)
+        return online, online if self.q_net.extractor_frozen else self.q_net_target.features(observation)
 
     def forward(self, obs: PyTorchObs, deterministic: bool = True) -> Tensor:
         """Return the greedy actions, ``(batch,)``."""
         return self._predict(obs, deterministic)
 
-    def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
+    def _predict(self, observation: PyTorchObs, deterministic: bool = True) -> Tensor:
         del deterministic  # exploration is the algorithm's, as in DQN
-        return self.q_values(observation).argmax(-1)
+        return self.q_net.forward(observation).argmax(-1)
 
     def show(self, route: Route | None) -> None:
         """Choose where :meth:`predict` goes."""
-        self.route, self._greedy = route, None
+        self.q_net.show(route)
+        self.q_net_target.show(route)
 
     def add_task(self, task: str) -> None:
         """Give a task new heads, one a member."""
         generator = torch_generator(self.seed, len(self.routes), "heads")
         self.net.add_heads(task, self.population, int(self.action_space.n), [generator])
 
-    def follow(self, task: str, paths: Paths, heads: NDArray[np.int64]) -> None:
-        """Let these paths learn from now on, ``(members, layers, active)``; their target is what they are now."""
+    def copy_head(self, task: str, source: int, target: int) -> None:
+        """Overwrite one of a task's heads with another, in both networks."""
         self.sync()
-        self.live = LivePaths(self.net, task, paths, heads)
-        self.update_target(1.0)
+        for net in (self.net, self.q_net_target.net):
+            net.heads[task].copy_rows(0, [source], [target])
 
-    def sync(self) -> bool:
-        """Return what was learned since to the network; say whether there was anything."""
-        return self.live is not None and self.live.write_back()
+    def follow(self, task: str, paths: Paths, heads: NDArray[np.int64]) -> None:
+        """Let these paths learn from now on, ``(members, layers, active)``."""
+        self.sync()
+        self._learn_along(task, paths, heads)
+
+    def settle(self) -> None:
+        """Let the target be equal to the network as it now is."""
+        self.q_net.bind()
+        self.q_net_target.resemble(self.q_net)
+        self._optimize()
+
+    def _optimize(self) -> None:
+        """Name the present parameters to the optimizer; the modules move by the live paths' rule."""
+        self.optimizer.param_groups[0]["params"] = list(self.q_net.parameters())
+
+    def _learn_along(
+        self, task: str = "", paths: Paths | None = None, heads: NDArray[np.int64] | None = None
+    ) -> None:
+        """Let these paths learn, or nothing."""
+        live = None
+        if paths is not None and heads is not None:
+            live = LivePaths(self.net, self.q_net_target.net, task, paths, heads, self.rule)
+        self.live = self.q_net.live = self.q_net_target.live = live
 
     def drop_task(self, task: str) -> None:
         """Forget a task that is not frozen."""
-        self.live = None
+        self._learn_along()
         self.show(None)
         del self.net.heads[task]
+        self.settle()
 
     def descend(self, loss: Tensor, max_norm: float) -> None:
         """Take one step down the loss, in the open modules, the heads and the extractor while it is open."""
         assert self.live is not None
         learning_rate = self.optimizer.param_groups[0]["lr"]
-        others = [parameter for parameter in self.features_extractor.parameters() if parameter.requires_grad]
+        extractor = self.q_net.features_extractor
+        others = [parameter for parameter in extractor.parameters() if parameter.requires_grad]
         gradients = self.live.descend(loss, learning_rate, others, max_norm)
         for parameter, gradient in zip(others, gradients, strict=True):
             parameter.grad = gradient
@@ -244,10 +280,11 @@ class PathNetPolicy(BasePolicy):
         """Let a share of the online network flow into the target network; running statistics are copied."""
         assert self.live is not None
         self.live.update_target(share)
-        if not self.extractor_frozen:
-            online, slow = self.features_extractor, self.target_extractor
+        if not self.q_net.extractor_frozen:
+            online, slow = self.q_net.features_extractor, self.q_net_target.features_extractor
             polyak_update(online.parameters(), slow.parameters(), share)
-            polyak_update(online.buffers(), slow.buffers(), 1.0)
+            running = ["running_"]
+            polyak_update(get_parameters_by_name(online, running), get_parameters_by_name(slow, running), 1.0)
 
     def freeze(self, route: Route) -> Route:
         """Freeze a task's path and, with the first task, the extractor; return all other modules to their start.
@@ -256,61 +293,76 @@ class PathNetPolicy(BasePolicy):
             The frozen route, which :meth:`predict` now goes.
         """
         self.sync()
-        self.live = None
+        self._learn_along()
         self.net.keep_head(route.task, route.head)
         newly_frozen = self.net.freeze(route.path)
         self.net.reinitialise()
-        self._freeze_extractor()
         frozen = Route(route.task, route.path.copy(), 0, newly_frozen)
         self.routes[route.task] = frozen
+        self.q_net.freeze_extractor(True)
         self.show(frozen)
+        self.settle()
         return frozen
 
-    def _freeze_extractor(self) -> None:
-        self.features_extractor.requires_grad_(False).eval()
-        self.target_extractor.load_state_dict(self.features_extractor.state_dict())
-        self.extractor_frozen = True
-
-    def get_extra_state(self) -> dict[str, Any]:
-        """Return what is no torch parameter, as tensors and plain values; part of ``state_dict``."""
-        self.sync()
+    def structure(self) -> dict[str, Any]:
+        """Return tasks, paths, what is frozen, and what the optimizer keeps for every module."""
+        network = self.net.state_dict().items()
         live = self.live
         return {
             "seed": self.seed,
-            "extractor_frozen": self.extractor_frozen,
-            "network": {name: tensor.clone() for name, tensor in self.net.state_dict().items()},
-            "routes": [_plain(route) for route in self.routes.values()],
-            "route": _plain(self.route) if self.route else None,
+            "network": {name: tensor.clone() for name, tensor in network if not name.endswith(".values")},
+            "routes": [route.plain() for route in self.routes.values()],
+            "q_net": self.q_net.structure(),
             "live": live
             and {
                 "task": live.task,
-                "paths": torch.from_numpy(live.paths),
-                "heads": torch.from_numpy(live.heads),
-                "target": [tensor.clone() for tensor in live.target],
+                "paths": torch.from_numpy(live.paths.copy()),
+                "heads": torch.from_numpy(live.heads.copy()),
             },
         }
 
-    def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take what :meth:`get_extra_state` returned; ``load_state_dict`` calls it."""
-        self.seed = state["seed"]
-        self.net.heads.clear()
-        self.net.load_state_dict({name: tensor.cpu().clone() for name, tensor in state["network"].items()})
-        self.routes = {plain["task"]: _route(plain) for plain in state["routes"]}
-        self.show(_route(state["route"]) if state["route"] else None)
-        self.live = self._live(state["live"]) if state["live"] else None
-        self.extractor_frozen = state["extractor_frozen"]
-        self.features_extractor.requires_grad_(not self.extractor_frozen)
-
-    def _live(self, state: dict[str, Any]) -> LivePaths:
-        live = LivePaths(self.net, state["task"], state["paths"].cpu().numpy(), state["heads"].cpu().numpy())
-        live.target = [tensor.to(self.net.device, copy=True) for tensor in state["target"]]
-        return live
+    def restructure(self, structure: dict[str, Any]) -> None:
+        """Have these tasks, and let these paths learn."""
+        self._learn_along()
+        self.seed = self.q_net.seed = structure["seed"]
+        self.routes = {plain["task"]: route_of(plain) for plain in structure["routes"]}
+        self.q_net.restructure(structure["q_net"])
+        values = {name: tensor for name, tensor in self.net.state_dict().items() if name.endswith(".values")}
+        others = {name: tensor.cpu().clone() for name, tensor in structure["network"].items()}
+        self.net.load_state_dict({**others, **values})
+        self.settle()
+        if live := structure["live"]:
+            self._learn_along(live["task"], live["paths"].cpu().numpy(), live["heads"].cpu().numpy())
 
 
-def _plain(route: Route) -> dict[str, Any]:
-    return {**asdict(route), "path": route.path.tolist()}
+class MlpPathNetPolicy(PathNetPolicy):
+    """Flattens every observation, as ``"MlpPolicy"`` of DQN does."""
+
+    default_extractor = FlattenExtractor
 
 
-def _route(plain: dict[str, Any]) -> Route:
-    path = np.array(plain["path"], dtype=np.int64)
-    return Route(plain["task"], path, plain["head"], plain["newly_frozen"])
+class CnnPathNetPolicy(PathNetPolicy):
+    """Takes every observation for an image, as ``"CnnPolicy"`` of DQN does."""
+
+    default_extractor = NatureCNN
+
+
+def _widths(net_arch: Any, layers: int | None, units: int | None) -> list[int]:
+    """Return the units of a module by layer."""
+    if net_arch is not None and not (layers is None and units is None):
+        raise ValueError(
+            f"policy_kwargs: net_arch={net_arch} says what layers={layers} and units={units} say; give one of them"
+        )
+    given = f"net_arch={net_arch!r}" if net_arch is not None else f"layers={layers!r}, units={units!r}"
+    if net_arch is None and _is_positive(layers or LAYERS):
+        net_arch = [UNITS if units is None else units] * (LAYERS if layers is None else layers)
+    if not isinstance(net_arch, list) or not net_arch or not all(map(_is_positive, net_arch)):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        raise ValueError(
+            f"policy_kwargs: {given} must name one layer or more by its width, such as net_arch=[64, 64]: a path "
+            "leads through layers"
+        )
+    return [int(width) for width in net_arch]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+def _is_positive(number: Any) -> bool:
+    return isinstance(number, (int, np.integer)) and not isinstance(number, bool) and bool(number >= 1)

@@ -1,7 +1,7 @@
 """The settings of PathNet-DQN; importable without torch, so that a curriculum is checked quickly."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 class PathNetDQNSettings(AgentSettings):
     """Double DQN on the paths of a PathNet; the defaults are the measured ones for LunarLander."""
 
+    transfer: Literal["freeze", "fine-tune", "progressive", "none"] = "freeze"
+    """What a sub-task takes from earlier ones: `freeze`, PathNet's own way; or a control, `fine-tune` (one path
+    that is trained on and on), `progressive` (a column a sub-task, with lateral connections from the earlier ones)
+    or `none` (a fresh network a sub-task)."""
     lanes: int = Field(default=16, ge=1, le=4096)
     """Environments stepped together; during a search they are spread over the population."""
     batch_transitions: int = Field(default=64, ge=1, le=65_536)
@@ -24,16 +28,35 @@ class PathNetDQNSettings(AgentSettings):
     """Environment steps, over all lanes, per gradient update (of every member at once)."""
     learning_rate: float = Field(default=5e-4, gt=0.0, le=1.0)
     """Adam's step size; 1e-3 diverged on some seeds, 2.5e-4 needed about half as many steps again."""
+    square_decay: float = Field(default=0.99, ge=0.0, lt=1.0)
+    """Adam's decay of the mean squared gradient. With its usual 0.999 steps stay large for hundreds of updates
+    after gradients have grown, such as when the level rises (compare Dohare et al. 2023, "Overcoming policy
+    collapse in deep reinforcement learning")."""
     discount: float = Field(default=0.99, ge=0.0, lt=1.0)
     """Discount per environment step of the return that is learned."""
     return_steps: int = Field(default=3, ge=1, le=1000)
     """Rewards summed before the target network's value takes over (n-step returns); 1 is plain DQN."""
-    replay_transitions: int = Field(default=100_000, ge=1, le=100_000_000)
+    double: bool = True
+    """The online network chooses the action that the target network values (double DQN)."""
+    dueling: bool = False
+    """Heads give a state's value and each action's advantage (dueling DQN)."""
+    prioritized: bool = False
+    """Draw transitions by their last temporal difference (prioritized replay), instead of uniformly."""
+    replay_transitions: int = Field(default=400_000, ge=1, le=100_000_000)
     """Capacity of the sub-task's replay, shared by the whole population."""
+    replay_kept: bool = False
+    """Keep the replay of earlier sub-tasks, rewards and all, instead of beginning an empty one."""
     learning_starts: int = Field(default=1_000, ge=1, le=100_000_000)
     """Transitions in the replay before the first update."""
+    target_update: Literal["soft", "hard"] = "soft"
+    """`soft`: the target network follows at `target_rate`; `hard`: replaced every `target_interval_updates`."""
     target_rate: Probability = 0.005
-    """Share of the online network that flows into the target network at each update (Polyak averaging)."""
+    """Share of the online network that flows into a soft target network at each update (Polyak averaging)."""
+    target_interval_updates: int = Field(default=500, ge=1, le=1_000_000_000)
+    """Updates between two replacements of a hard target network."""
+    exploration: Literal["shared", "per-member", "ensemble"] = "shared"
+    """`shared`: one epsilon for all lanes; `per-member`: each member its own, falling from the first to the last;
+    `ensemble`: besides epsilon, members prefer actions that the population disagrees about."""
     epsilon_start: Probability = 1.0
     """Exploration when a sub-task starts from random paths."""
     epsilon_warm: Probability = 0.3

@@ -1,26 +1,31 @@
 """One RL sub-task: its lanes, its replay, and how a generation of paths learns from them."""
 
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.functional import huber_loss
 
-from pathnet_agents.double_dqn import double_dqn_loss
+from pathnet_agents.double_dqn import action_values, values_and_targets
+from pathnet_agents.exploration import Exploration
 from pathnet_agents.greedy import GreedyPolicy, summarise
 from pathnet_agents.lanes import Episode, HeldOut, Lanes
-from pathnet_agents.level import Level
+from pathnet_agents.level import AdaptiveLevel, level_of
 from pathnet_agents.replay import Replay
 from pathnet_agents.settings import PathNetDQNSettings
-from pathnet_rl.network import PathNet
+from pathnet_agents.transfer import Gathered, Transfer
 from pathnet_rl.optimizer import Adam
 from pathnet_rl.paths import Path, Paths
 from pathnet_rl.records import Evaluation
 from pathnet_rl.rng import numpy_generator, torch_generator
 from pathnet_rl.settings import SearchSettings, SubTaskSettings
 from pathnet_rl.task import Outcome
-from pathnet_rl.working_set import WorkingSet
 
+PROBE_EPISODES = 5
 REPORTED_EPISODES = 100  # success rate and mean return of a record are over so many
 
 
@@ -31,7 +36,8 @@ class SubTask:
         settings: The sub-task.
         dqn: How to learn.
         search: How long a generation is and how many episodes make a fitness.
-        net: Whose modules learn; the sub-task's heads must be there, one a member.
+        transfer: Whose weights learn.
+        actions: How many there are.
         seed: The run's seed.
         index: The sub-task's index in the curriculum.
         epsilon_start: Exploration at the first step.
@@ -42,36 +48,28 @@ class SubTask:
         settings: SubTaskSettings,
         dqn: PathNetDQNSettings,
         search: SearchSettings,
-        net: PathNet,
+        transfer: Transfer,
         *,
+        actions: int,
         seed: int,
         index: int,
         epsilon_start: float,
     ) -> None:
-        self.settings, self.dqn, self.search, self.net = settings, dqn, search, net
-        self.seed, self.index, self.epsilon_start = seed, index, epsilon_start
-        self.level = Level(settings.level == "adaptive", settings.level_raise_from)
-        first_level = self.level.value if self.level.adaptive else None
-        self.lanes = Lanes(settings.env, settings.env_kwargs, dqn.lanes, seed, index, first_level)
-        self.held_out = HeldOut(settings.env, settings.env_kwargs)
-        replay_rng = torch_generator(seed, index, "replay")
-        self.replay = Replay(
-            dqn.replay_transitions,
-            lanes=dqn.lanes,
-            inputs=net.inputs,
-            steps=dqn.return_steps,
-            discount=dqn.discount,
-            device=net.device,
-            generator=replay_rng,
-        )
-        self.optimizer = Adam(dqn.learning_rate)
-        self.env_steps, self.episodes, self.verifications = 0, 0, 0
-        self._explores_since = 0
+        self.settings, self.dqn, self.search, self.transfer = settings, dqn, search, transfer
+        self.actions, self.seed, self.index, self.epsilon_start = actions, seed, index, epsilon_start
         self.why: list[str] = []
         """Decisions taken since the listener last looked, in words."""
+        self.level = level_of(settings, seed, index)
+        measure = settings.advance.info_key
+        self.lanes = Lanes(settings.env, settings.env_kwargs, dqn.lanes, seed, index, self.level.ask, measure)
+        self.held_out = HeldOut(settings.env, settings.env_kwargs, measure)
+        self.replay = make_replay(dqn, transfer, seed, index)
+        self.optimizer = Adam(dqn.learning_rate, square_decay=dqn.square_decay)
+        self.exploration = Exploration(dqn.exploration, numpy_generator(seed, index, "exploration"))
+        self.env_steps, self.episodes, self.verifications, self.updates = 0, 0, 0, 0
+        self._explores_since = 0
         self.recent: deque[Episode] = deque(maxlen=max(REPORTED_EPISODES, settings.advance.window_episodes))
-        self._explore = numpy_generator(seed, index, "exploration")
-        self.assign(search.population)
+        self.assign(1)
 
     def assign(self, members: int) -> None:
         """Spread the lanes over so many members; running episodes count for nobody's fitness."""
@@ -90,6 +88,10 @@ class SubTask:
         """Start the decay of epsilon over, such as for a new search."""
         self._explores_since = self.env_steps
 
+    def gather(self, paths: Paths, members: NDArray[np.int64], optimizer: Adam | None = None) -> Gathered:
+        """Take these paths with these members' heads out, to run or train them."""
+        return self.transfer.gather(self.settings.name, paths, members, optimizer)
+
     def train(self, members: NDArray[np.int64], paths: Paths) -> Outcome:
         """Let every member act in its lanes and learn from the shared replay, one generation long.
 
@@ -97,7 +99,7 @@ class SubTask:
             members: All of the population, ``(members,)``.
             paths: ``(members, layers, active)``.
         """
-        working = WorkingSet(self.net, self.settings.name, paths[None], members[None], self.optimizer)
+        working = self.gather(paths, members, self.optimizer)
         target = self._target_for(working)
         losses: list[torch.Tensor] = []
         rounds = -(-self.search.generation_env_steps // self.lanes.lanes)
@@ -116,25 +118,35 @@ class SubTask:
         fitness, judged = self._fitness(working.finite_rp()[0])
         return Outcome(fitness, judged, {"loss": loss})
 
-    def _target_for(self, working: WorkingSet) -> list[torch.Tensor]:
+    def _target_for(self, working: Gathered) -> list[torch.Tensor]:
         """Return the target network: the last generation's while the paths stay, else a copy of the online one."""
         if self._target is None or not np.array_equal(self._target[0], working.paths_rpln):
             self._target = (working.paths_rpln, working.copy_values())
         return self._target[1]
 
-    def _act(self, working: WorkingSet) -> None:
-        """Step every lane once with its member's epsilon-greedy action and store what happened."""
-        observation = torch.from_numpy(self.lanes.observation).to(self.net.device)
+    def _act(self, working: Gathered) -> None:
+        """Step every lane once with its member's action and store what happened."""
+        observation = torch.from_numpy(self.lanes.observation).to(self.transfer.device)
+        disagreement = None
         with torch.inference_mode():
-            values = working.forward(observation.unflatten(0, (working.paths, -1))[None])
-        actions = values.flatten(0, 2).argmax(-1).cpu().numpy()
-        explores = self._explore.random(len(actions)) < self.epsilon
-        random_actions = self._explore.integers(values.shape[-1], size=len(actions))
-        transitions, episodes = self.lanes.step(np.where(explores, random_actions, actions))
+            if self.dqn.exploration == "ensemble" and working.paths > 1:
+                everyone = self._values(working, observation.expand(working.paths, *observation.shape))
+                values = everyone[self._member_of_lane, np.arange(self.lanes.lanes)]
+                disagreement = everyone.std(axis=0)
+            else:
+                values = self._values(working, observation.unflatten(0, (working.paths, -1))).reshape(
+                    -1, self.actions
+                )
+        actions = self.exploration.choose(values, self.epsilon, self._member_of_lane, disagreement)
+        transitions, episodes = self.lanes.step(actions)
         self.replay.add(transitions, self.settings.reward_scale)
         self.env_steps += self.lanes.lanes
         for episode in episodes:
             self._finish(episode)
+
+    def _values(self, working: Gathered, observation_pbi: torch.Tensor) -> NDArray[np.float32]:
+        """Return what every path expects of each action, ``(paths, batch, actions)``."""
+        return action_values(working.forward(observation_pbi[None])[0], self.actions).cpu().numpy()
 
     def _finish(self, episode: Episode) -> None:
         self.episodes += 1
@@ -142,20 +154,31 @@ class SubTask:
         if self._counts[episode.lane]:
             self._returns[self._member_of_lane[episode.lane]].append(episode.undiscounted_return)
         self._counts[episode.lane] = True
-        moved = self.level.record(episode.success)
+        moved = self.level.record(episode.lane, episode.success, episode.undiscounted_return)
         if moved:
-            self.lanes.set_level(self.level.value)
             self.why.append(moved)
 
-    def _update(self, working: WorkingSet, target: list[torch.Tensor]) -> torch.Tensor:
+    def _update(self, working: Gathered, target: list[torch.Tensor]) -> torch.Tensor:
         alone = working.paths == 1
         batch = self.dqn.consolidate_batch_transitions if alone else self.dqn.batch_transitions
-        losses = double_dqn_loss(working, target, self.replay.sample(working.paths, batch))
-        working.step(losses.sum())
-        with torch.no_grad():
-            for slow, online in zip(target, working.values, strict=True):
-                slow.lerp_(online, self.dqn.target_rate)
+        sample = self.replay.sample(working.paths, batch)
+        value, wanted = values_and_targets(working, target, sample, self.actions, double=self.dqn.double)
+        losses = huber_loss(value, wanted, reduction="none")
+        if sample.weight is not None:
+            losses = losses * sample.weight
+        working.step(losses.mean(-1).sum())
+        self.replay.learn_priorities(sample, wanted - value.detach())
+        self.updates += 1
+        self._follow(working, target)
         return losses.detach().mean()
+
+    @torch.no_grad()
+    def _follow(self, working: Gathered, target: list[torch.Tensor]) -> None:
+        """Let the target network follow the online one, a little at every update or wholly now and then."""
+        soft = self.dqn.target_update == "soft"
+        if soft or self.updates % self.dqn.target_interval_updates == 0:
+            for slow, online in zip(target, working.values, strict=True):
+                slow.lerp_(online, self.dqn.target_rate if soft else 1.0)
 
     def _fitness(self, finite: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return each member's mean return over its latest episodes, and who has completed any."""
@@ -165,7 +188,7 @@ class SubTask:
 
     def replaced(self, loser: int, winner: int) -> None:
         """Give the loser the winner's head; its running episodes belong to nobody."""
-        self.net.heads[self.settings.name].copy_rows(0, [winner], [loser])
+        self.transfer.copy_head(self.settings.name, winner, loser)
         self._returns[loser].clear()
         self._counts[self._member_of_lane == loser] = False
         self._target = None  # a head has changed
@@ -179,39 +202,120 @@ class SubTask:
         rate = float(np.mean(successes)) if successes else None
         return rate, float(np.mean([episode.undiscounted_return for episode in latest]))
 
+    def window_measure(self) -> float | None:
+        """Return the mean of what advancement measures over its window of training episodes."""
+        advance = self.settings.advance
+        if advance.info_key is not None:
+            latest = [episode.measured for episode in list(self.recent)[-advance.window_episodes :]]
+            return float(np.mean([value for value in latest if value is not None])) if latest else None
+        rate, mean_return = self.window(advance.window_episodes)
+        return rate if advance.measure == "success_rate" else mean_return
+
     def measured(self, evaluation: Evaluation) -> float:
         """Return the value that the sub-task's advancement looks at."""
+        if evaluation.measured is not None:
+            return evaluation.measured
         by_rate = self.settings.advance.measure == "success_rate"
         return evaluation.success_rate if by_rate else evaluation.mean_return
 
     def promising(self) -> bool:
         """Say whether the training window is full and good enough to verify."""
         advance = self.settings.advance
-        if len(self.recent) < advance.window_episodes or self.level.value < 1.0:
+        enough = max(advance.window_episodes, advance.min_episodes)
+        if self.episodes < enough or not self.level.hardest:
             return False
-        rate, mean_return = self.window(advance.window_episodes)
-        value = rate if advance.measure == "success_rate" else mean_return
+        value = self.window_measure()
         return value is not None and value >= advance.window_threshold
 
-    def slow_weights(self, member: int, path: Path) -> WorkingSet:
-        """Return a copy of a member's numbers, ready to be flown or written back.
+    def slow_weights(self, member: int, path: Path) -> Gathered:
+        """Return a copy of a member's numbers, ready to be flown or put back.
 
         While a path learns alone these are the target network's, a running mean over the last updates. On
         LunarLander they returned more than the latest ones in 13 of 15 verifications of a run, 8 more on average.
         """
-        working = WorkingSet(self.net, self.settings.name, path[None, None], np.array([[member]]))
-        if self._target is not None and np.array_equal(self._target[0], working.paths_rpln):
-            working.values = [tensor.clone() for tensor in self._target[1]]
-        return working
+        weights = self.gather(path[None], np.array([member]))
+        if self._target is not None and np.array_equal(self._target[0], weights.paths_rpln):
+            weights.values = [tensor.clone() for tensor in self._target[1]]
+        return weights
 
-    def verify(self, weights: WorkingSet) -> Evaluation:
+    def verify(self, weights: Gathered) -> Evaluation:
         """Fly a member greedily on held-out seeds, new ones at every verification so that none is learned."""
         self.verifications += 1
         rng = numpy_generator(self.seed, self.index, f"verification {self.verifications}")
         seeds = rng.integers(2**31 - 1, size=self.settings.advance.verify_episodes)
-        return summarise(self.held_out.run(GreedyPolicy(weights), seeds.tolist()))
+        policy = GreedyPolicy(weights, self.actions, self.transfer.device)
+        return summarise(self.held_out.run(policy, seeds.tolist()))
+
+    def probe(self, weights: Gathered) -> float:
+        """Return what a policy of another sub-task returns here in a few episodes, which count as practice."""
+        rng = numpy_generator(self.seed, self.index, "probe")
+        policy = GreedyPolicy(weights, self.actions, self.transfer.device)
+        episodes = self.held_out.run(policy, rng.integers(2**31 - 1, size=PROBE_EPISODES).tolist())
+        self.env_steps += sum(episode.steps for episode in episodes)
+        return float(np.mean([episode.undiscounted_return for episode in episodes]))
+
+    def restart_level(self) -> None:
+        """Go back to the easiest level, where it is this sub-task's own."""
+        if isinstance(self.level, AdaptiveLevel):
+            self.level.restart()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that changes, as plain data; the tensors that belong to it are in :meth:`tensors`."""
+        return {
+            "level": self.level.state_dict(),
+            "lanes": self.lanes.state_dict(),
+            "replay": self.replay.state_dict(),
+            "exploration": self.exploration.rng.bit_generator.state,
+            "counters": [self.env_steps, self.episodes, self.verifications, self.updates, self._explores_since],
+            "recent": [asdict(episode) for episode in self.recent],
+            "returns": [list(returns) for returns in self._returns],
+            "counts": self._counts.tolist(),
+            "target_paths": None if self._target is None else self._target[0].tolist(),
+        }
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return the stored steps and the target network, by name."""
+        replay = {f"replay.{name}": tensor for name, tensor in self.replay.stored().items()}
+        target = [] if self._target is None else self._target[1]
+        return replay | {f"target.{layer}": tensor for layer, tensor in enumerate(target)}
+
+    def load_state_dict(self, state: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
+        """Go on from a state and the tensors that belong to it."""
+        self.level.load_state_dict(state["level"])
+        self.lanes.load_state_dict(state["lanes"])
+        self.replay.load_state_dict(state["replay"], under("replay.", tensors))
+        self.exploration.rng.bit_generator.state = state["exploration"]
+        self.env_steps, self.episodes, self.verifications, self.updates, self._explores_since = state["counters"]
+        self.recent.extend(Episode(**episode) for episode in state["recent"])
+        self.assign(len(state["returns"]))
+        for returns, saved in zip(self._returns, state["returns"], strict=True):
+            returns.extend(saved)
+        self._counts = np.array(state["counts"], dtype=bool)
+        if state["target_paths"] is not None:
+            target = under("target.", tensors)
+            paths = np.array(state["target_paths"], dtype=np.int64)
+            self._target = (paths, [target[str(layer)].to(self.transfer.device) for layer in range(len(target))])
 
     def close(self) -> None:
         """Close every environment."""
         self.lanes.close()
         self.held_out.close()
+
+
+def make_replay(dqn: PathNetDQNSettings, transfer: Transfer, seed: int, index: int) -> Replay:
+    """Return the empty replay of a sub-task."""
+    return Replay(
+        dqn.replay_transitions,
+        lanes=dqn.lanes,
+        inputs=transfer.inputs,
+        steps=dqn.return_steps,
+        discount=dqn.discount,
+        device=transfer.device,
+        generator=torch_generator(seed, index, "replay"),
+        prioritized=dqn.prioritized,
+    )
+
+
+def under(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the tensors whose names begin so, without that beginning."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -16,7 +16,8 @@ from pathnet_rl.task import Outcome
 class TaskSearch:
     """The bookkeeping of a search; it holds no network, so that it is saved as it is.
 
-    Several environments are spread over the members; in a single one the members act in turn, an episode each.
+    Environments that are a multiple of the members are spread over them; in any other number the members act in
+    turn, an episode each.
     After ``settings.search_env_steps`` the best member is left alone.
 
     Args:
@@ -38,7 +39,7 @@ class TaskSearch:
         settings: SearchSettings,
         lanes: int,
     ) -> None:
-        self.task, self.settings, self.modules, self.rng = task, settings, modules, rng
+        self.task, self.modules, self.rng = task, modules, rng
         strategy = EVOLUTIONS[settings.evolution]
         grace = settings.grace_generations
         self.search = PathSearch(strategy(population, modules, rng, train_all=True, grace_generations=grace))
@@ -46,9 +47,14 @@ class TaskSearch:
         self.searching = True
         self.env_steps = 0
         self.latest: Generation | None = None
-        self._judge_from = settings.generation_env_steps
+        self.plan(settings)
         self._forget_returns()
         self.spread(lanes)
+
+    def plan(self, settings: SearchSettings) -> None:
+        """Search as long, and judge as often, as these settings say; before the first step."""
+        self.settings = settings
+        self._judge_from = settings.generation_env_steps
 
     @property
     def population(self) -> Paths:
@@ -70,8 +76,12 @@ class TaskSearch:
         self._returns = [deque[float](maxlen=kept) for _ in self.population]
 
     def spread(self, lanes: int) -> None:
-        """Give every member as many lanes as the others, or the only lane in turn."""
-        self.member_of_lane: NDArray[np.int64] = np.arange(lanes) * len(self.population) // lanes
+        """Give every member as many lanes as the others, now or in turn."""
+        members = len(self.population)
+        self._in_turn = lanes % members != 0
+        owners = np.arange(lanes) % members if self._in_turn else np.arange(lanes) * members // lanes
+        self.member_of_lane: NDArray[np.int64] = owners
+        self._next_member = lanes % members
         self.interrupt()
 
     def interrupt(self) -> None:
@@ -87,8 +97,9 @@ class TaskSearch:
             if self._counts[lane]:
                 self._returns[self.member_of_lane[lane]].append(float(self._earned[lane]))
             self._counts[lane], self._earned[lane] = True, 0.0
-            if len(self.member_of_lane) == 1:
-                self.member_of_lane[0] = (self.member_of_lane[0] + 1) % len(self.population)
+            if self._in_turn:
+                self.member_of_lane[lane] = self._next_member
+                self._next_member = (self._next_member + 1) % len(self.population)
 
     @property
     def due(self) -> bool:

@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ IDX_FILES = (
     ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 )
 IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049  # http://yann.lecun.com/exdb/mnist: unsigned bytes in 3 and in 1 dimension
+LARGEST_IDX_BYTES = 1 << 28  # MNIST's largest holds 47 MB; a file that unpacks to more is something else
 BLACK, WHITE = 0, 255
 
 
@@ -168,10 +170,14 @@ def _find(directory: Path, name: str) -> Path:
 
 def _idx_array(file: Path, magic: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     try:
-        raw = file.read_bytes()
-        content = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-    except (OSError, EOFError) as error:
+        with file.open("rb") as opened:
+            zipped = opened.read(2) == b"\x1f\x8b"
+        with gzip.open(file) if zipped else file.open("rb") as opened:
+            content = opened.read(LARGEST_IDX_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
         raise DigitsError(f"{file}: cannot be read ({error}); fetch it again") from error
+    if len(content) > LARGEST_IDX_BYTES:
+        raise DigitsError(f"{file}: holds more than {LARGEST_IDX_BYTES} bytes; give MNIST's file")
     header = 4 * (2 + len(shape))
     if len(content) < header:
         raise DigitsError(f"{file}: has {len(content)} bytes, less than its header's {header}; fetch it again")

@@ -124,7 +124,7 @@ def survival(study: StudySettings, records: Sequence[RepeatRecord]) -> Figure:
     figure = Figure(figsize=(9.0, 3.8), dpi=150, layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for task, axes in enumerate(panels):
-        _style(
+        style_axes(
             axes, f"Task {task + 1}", "evaluations (two a generation)", "" if task else "not yet at the threshold"
         )
         for arm in dict.fromkeys(record.arm for record in records):
@@ -160,7 +160,7 @@ def training_curves(study: StudySettings, records: Sequence[RepeatRecord]) -> Fi
         of_arm = [record for record in records if record.arm == arm]
         for task, axes in enumerate(row):
             learned = [each for record in of_arm if (each := record.second if task else record.first) is not None]
-            _style(axes, f"{arm}, task {task + 1}", "", "" if task else "training accuracy")
+            style_axes(axes, f"{arm}, task {task + 1}", "", "" if task else "training accuracy")
             if not learned:
                 axes.text(0.5, 0.5, "not learned", transform=axes.transAxes, ha="center", color=INK, fontsize=8)
                 continue
@@ -195,7 +195,7 @@ def one_repeat(study: StudySettings, record: RepeatRecord) -> Figure:
     grid = figure.add_gridspec(2, 2)
     for task, learned in enumerate((record.first, record.second)):
         axes = figure.add_subplot(grid[0, task])
-        _style(axes, f"task {task + 1}", "evaluations", "" if task else "training accuracy")
+        style_axes(axes, f"task {task + 1}", "evaluations", "" if task else "training accuracy")
         if learned is None:
             axes.text(0.5, 0.5, "not learned", transform=axes.transAxes, ha="center", color=INK, fontsize=8)
             continue
@@ -252,11 +252,12 @@ def _draw_paths(axes: Axes, study: StudySettings, record: RepeatRecord) -> None:
 def _figure(title: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(6.4, 3.8), dpi=150, layout="constrained")
     axes = figure.add_subplot()
-    _style(axes, title, x_label, y_label)
+    style_axes(axes, title, x_label, y_label)
     return figure, axes
 
 
-def _style(axes: Axes, title: str, x_label: str, y_label: str) -> None:
+def style_axes(axes: Axes, title: str, x_label: str, y_label: str) -> None:
+    """Give axes the look of all figures: a title on the left, labels, a quiet grid, no box."""
     axes.set_title(title, fontsize=10, color=INK, loc="left")
     axes.set_xlabel(x_label, fontsize=8, color=INK)
     axes.set_ylabel(y_label, fontsize=8, color=INK)

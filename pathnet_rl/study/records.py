@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from pathnet_rl.durable import append
+
 
 @dataclass(frozen=True)
 class LearnedTask:
@@ -85,14 +87,13 @@ class RepeatFile:
 
     def __init__(self, file: FilePath) -> None:
         self.records, whole = read_repeats(file)
-        self._file = file.open("ab")
+        self._file = file.open("ab", buffering=0)
         self._file.truncate(whole)
 
     def append(self, record: RepeatRecord) -> None:
         """Write a repeat down and wait until the disk has it."""
         line = json.dumps(to_line(record), allow_nan=False, separators=(",", ":"))
-        self._file.write(f"{line}\n".encode())
-        self._file.flush()
+        append(self._file, f"{line}\n".encode())
         os.fsync(self._file.fileno())
         self.records.append(record)
 

@@ -77,7 +77,22 @@ def write_report(study: Study, *, single: Sequence[tuple[str, int]] = ()) -> Pat
     if not records:
         raise StudyError(f"{study.directory} has no finished repeat yet; run the study first")
     drawn = _figures(study.settings, records) + [_single(study, records, arm, index) for arm, index in single]
-    folder = study.directory / "figures"
+    shown = store_figures(study.directory / "figures", drawn)
+    page = study.directory / "report.html"
+    page.write_text(_page(study, records, shown), encoding="utf-8")
+    return page
+
+
+def store_figures(folder: Path, drawn: Sequence[tuple[str, Figure, str]]) -> list[dict[str, str]]:
+    """Write figures as PDF and PNG, the same bytes for the same figure.
+
+    Args:
+        folder: Is made if need be.
+        drawn: Name, figure and caption of each.
+
+    Returns:
+        What a page shows of each: ``name``, ``words``, and ``data``, the PNG in base 64.
+    """
     folder.mkdir(exist_ok=True)
     shown: list[dict[str, str]] = []
     for name, figure, words in drawn:
@@ -86,9 +101,7 @@ def write_report(study: Study, *, single: Sequence[tuple[str, int]] = ()) -> Pat
         (folder / f"{name}.png").write_bytes(png.getvalue())
         figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
         shown.append({"name": name, "words": words, "data": base64.b64encode(png.getvalue()).decode()})
-    page = study.directory / "report.html"
-    page.write_text(_page(study, records, shown), encoding="utf-8")
-    return page
+    return shown
 
 
 def _figures(settings: StudySettings, records: Sequence[RepeatRecord]) -> list[tuple[str, Figure, str]]:

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 from pathnet_rl.configuration import ConfigurationError
 from pathnet_rl.crew import Crew
+from pathnet_rl.durable import NO_ROOM, create_directory
+from pathnet_rl.lock import LockError, sole_writer
 from pathnet_rl.study.arms import ARMS
 from pathnet_rl.study.digits import load_digits, split
 from pathnet_rl.study.records import RepeatFile, RepeatRecord, read_repeats
@@ -86,9 +88,10 @@ def create_or_continue(directory: Path, settings: StudySettings) -> Study:
         "split": {"train": train.tolist(), "test": test.tolist()},
     }
     try:
-        directory.mkdir(parents=True)
-        (directory / DESCRIPTION).write_text(json.dumps(description) + "\n", encoding="utf-8")
+        create_directory(directory, {DESCRIPTION: (json.dumps(description) + "\n").encode()})
     except OSError as error:
+        if error.errno in NO_ROOM:
+            raise
         raise StudyError(f"{directory} cannot be made: {error.strerror}; give another --out") from error
     return Study(directory, settings, description)
 
@@ -175,9 +178,17 @@ def run_study(study: Study, listener: StudyListener, *, processes: int, slots: i
     """Run the repeats that are missing; each is on the disk before the listener hears of it.
 
     Raises:
-        StudyError: If the file of repeats is damaged.
+        StudyError: If the file of repeats is damaged, or another process runs this study.
         WorkerDied: If a worker process ends by itself.
     """
+    try:
+        with sole_writer(study.directory):
+            _run_missing(study, listener, processes, slots, device)
+    except LockError as error:
+        raise StudyError(str(error)) from error
+
+
+def _run_missing(study: Study, listener: StudyListener, processes: int, slots: int, device: str) -> None:
     try:
         file = RepeatFile(study.directory / REPEATS)
     except ValueError as error:

@@ -56,7 +56,11 @@ def trained(tmp_path_factory):
 def test_a_run_leaves_what_the_readme_says(trained):
     _, directory, printed = trained
     names = {path.name.split(".tfevents")[0] for path in directory.iterdir()}
-    assert names == {"config.json", "records.jsonl", "weights.safetensors", "agent.json", "paths", "events.out"}
+    assert names == {"config.json", "records.jsonl", "checkpoints", "paths", "events.out", "lock"}
+    assert [{path.name for path in kept.iterdir()} for kept in (directory / "checkpoints").iterdir()] == [
+        {"tensors.safetensors", "notes.json", "manifest.json"}
+    ] * 2
+    assert "damaged" not in run("check", directory, cwd=directory.parent)
     assert sorted(path.name for path in (directory / "paths").iterdir()) == [
         "brake_fall.png",
         "hover.png",
@@ -98,7 +102,7 @@ def test_a_run_directory_is_never_written_to_again(trained):
     before = {path: path.stat().st_mtime_ns for path in directory.rglob("*")}
     message = run("train", CURRICULA / "lander_quick.yaml", *SMALL, cwd=home, status=2)
     assert "lander_quick-seed0 exists already" in message
-    assert "--fresh" in message
+    assert "--fresh" in message and "--resume" in message
     assert before == {path: path.stat().st_mtime_ns for path in directory.rglob("*")}
 
 

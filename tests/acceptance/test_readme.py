@@ -58,7 +58,7 @@ def test_the_commands_run_in_the_order_they_stand_there(checkout):
             # A run directory is never written to again, and the README trains lander.yaml twice.
             run(command + (" --fresh" if " train " in command else ""), checkout)
             ran.append(command.split()[1])
-    assert set(ran) == {"train", "evaluate", "envs", "study", "report"}
+    assert set(ran) == {"train", "check", "resume", "evaluate", "envs", "study", "report"}
 
 
 def test_the_install_and_test_commands_are_those_of_ci():
@@ -88,3 +88,12 @@ def test_python_examples_run_and_the_environments_without_torch(block, tmp_path)
 def test_pictures_and_files_that_are_named_exist():
     for name in re.findall(r"!\[[^]]*\]\(([^)]+)\)", README) + re.findall(r"`(curricula/[\w.]+)`", README):
         assert (ROOT / name).is_file(), name
+
+
+def test_tests_that_are_named_exist():
+    tests = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("test_*.py"))
+    (table,) = re.findall(r"^## What it promises\n(.*?)^## ", README, re.MULTILINE | re.DOTALL)
+    names = re.findall(r"`(\.{3})?([a-z_]+?)_?(?:\.{3})?`", table)
+    assert len(names) > 10
+    for ending, name in names:
+        assert re.search(rf"def test_{'[a-z_]*' if ending else ''}{name}", tests), name

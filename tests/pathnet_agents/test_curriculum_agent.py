@@ -1,3 +1,4 @@
+import json
 from dataclasses import asdict
 from itertools import groupby
 
@@ -6,6 +7,7 @@ import torch
 
 import pathnet_envs  # noqa: F401 - registers the sub-tasks
 from pathnet_agents.settings import PathNetDQNSettings
+from pathnet_rl.agent import Checkpoint
 from pathnet_rl.records import WALL_CLOCK_FIELDS, GenerationRecord, SubTaskRecord
 from pathnet_rl.settings import AdvanceSettings, NetworkSettings, SearchSettings, SubTaskSettings
 
@@ -33,8 +35,9 @@ def sub_task(name="spin", title="KillSpin", **changes):
     return SubTaskSettings.model_validate({**settings, **changes})
 
 
-def make_agent(seed=0, **search):
-    return DQN.build(NETWORK, SEARCH.model_copy(update=search), seed=seed, device="cpu")
+def make_agent(seed=0, dqn=None, **search):
+    chosen = DQN.model_copy(update=dqn or {})
+    return chosen.build(NETWORK, SEARCH.model_copy(update=search), seed=seed, device="cpu")
 
 
 def learn(agent, *tasks):
@@ -57,20 +60,21 @@ def test_the_same_seed_gives_the_same_records_and_another_seed_others():
 def test_a_learned_sub_task_is_never_changed_by_later_ones():
     agent = make_agent()
     first = learn(agent, sub_task())[-1]
-    kept = {name: tensor.clone() for name, tensor in agent.net.state_dict().items()}
-    frozen = agent.net.frozen_rlm.copy()
+    net = agent.transfer.net
+    kept = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    frozen = net.frozen_rlm.copy()
     before = agent.evaluate("spin", 20, seed=3)
     learn(agent, sub_task("upright", "Upright"), sub_task("brake", "BrakeFall"))
     assert agent.evaluate("spin", 20, seed=3) == before
     assert isinstance(first, SubTaskRecord)
     assert agent.evaluate("spin", 100, seed=0) == first.evaluation
-    after = agent.net.state_dict()
+    after = net.state_dict()
     for layer in range(3):
         for name in ("values", "mean", "square", "updates"):
             key = f"layer.{layer}.{name}"
             assert torch.equal(after[key][0][frozen[0, layer]], kept[key][0][frozen[0, layer]])
     assert all(torch.equal(after[name], kept[name]) for name in kept if name.startswith("head.spin"))
-    assert (agent.net.frozen_rlm & frozen == frozen).all()
+    assert (net.frozen_rlm & frozen == frozen).all()
 
 
 def test_an_easy_sub_task_is_mastered_and_says_why():
@@ -116,32 +120,155 @@ def test_reuse_names_the_sub_task_that_froze_a_module():
     assert sum(sum(layer.values()) for final in finals[1:] for layer in final.reused) > 0
 
 
-def test_a_saved_agent_evaluates_to_the_bit_and_goes_on_learning(tmp_path):
+def stored(agent):
+    """Return the agent's checkpoint as it comes back from a disk."""
+    checkpoint = agent.checkpoint()
+    tensors = {name: tensor.clone() for name, tensor in checkpoint.tensors.items()}
+    return Checkpoint(tensors, json.loads(json.dumps(checkpoint.notes, allow_nan=False)))
+
+
+def equal(one, other):
+    return (
+        one.notes == other.notes
+        and one.tensors.keys() == other.tensors.keys()
+        and all(torch.equal(tensor, other.tensors[name]) for name, tensor in one.tensors.items())
+    )
+
+
+def without_clock(checkpoint):
+    """Drop the seconds of a lesson in progress."""
+    if checkpoint.notes["lesson"] is not None:
+        del checkpoint.notes["lesson"]["state"]["wall_s"]
+    return checkpoint
+
+
+VARIANTS = [
+    {},
+    {"transfer": "fine-tune"},
+    {"transfer": "none"},
+    {"transfer": "progressive"},
+    {"dueling": True, "double": False, "return_steps": 1},
+    {"prioritized": True, "target_update": "hard", "target_interval_updates": 20},
+    {"exploration": "per-member"},
+    {"exploration": "ensemble", "replay_kept": True},
+]
+
+
+@pytest.mark.parametrize("dqn", VARIANTS, ids=lambda dqn: ",".join(f"{k}={v}" for k, v in dqn.items()) or "plain")
+def test_a_restored_agent_goes_on_to_the_bit_from_any_generation(dqn):
+    tasks = (
+        sub_task(budget_env_steps=1600, advance=NEVER),
+        sub_task("go", "GoToX", level="adaptive", budget_env_steps=3200, advance=NEVER),
+    )
+    agent, records, checkpoints = make_agent(dqn=dqn), [], []
+    for task in tasks:
+        for record in agent.learn_task(task):
+            records.append(record)
+            checkpoints.append(stored(agent))
+    for at in (1, 3, 4, 6, 10):
+        other = make_agent(dqn=dqn)
+        other.restore(checkpoints[at])
+        assert equal(without_clock(stored(other)), without_clock(checkpoints[at])), "restoring loses nothing"
+        rest = learn(other, *(task for task in tasks if task.name not in other.finished))
+        assert comparable(rest) == comparable(records)[at + 1 :]
+        assert equal(stored(other), checkpoints[-1])
+
+
+@pytest.mark.parametrize("teacher", ["adaptive-level", "alp-gmm", "learning-progress", "fixed-order"])
+def test_a_teacher_chooses_the_level_of_every_episode_and_is_restored(teacher):
+    task = sub_task("go", "GoToX", teacher=teacher, budget_env_steps=2400, advance=NEVER)
     agent = make_agent()
-    learn(agent, sub_task())
-    agent.save(tmp_path)
+    running = agent.learn_task(task)
+    next(running)
+    kept, rest = stored(agent), [*running]
     other = make_agent()
-    other.load(tmp_path)
-    assert other.evaluate("spin", 10, 0) == agent.evaluate("spin", 10, 0)
-    second = sub_task("upright", "Upright")
-    assert comparable(learn(other, second)) == comparable(learn(agent, second))
+    other.restore(kept)
+    assert comparable(learn(other, task)) == comparable(rest)
+    assert all(record.level is not None for record in rest[:-1])
 
 
-def test_an_interrupted_sub_task_is_saved_as_it_stands_and_not_frozen(tmp_path):
+def test_a_sub_task_in_progress_can_be_flown():
     agent = make_agent()
     learn(agent, sub_task())
     running = agent.learn_task(sub_task("upright", "Upright"))
     for _ in range(3):
         next(running)
-    agent.save(tmp_path)
-    running.close()
     other = make_agent()
-    other.load(tmp_path)
-    assert [(name, entry.frozen) for name, entry in other.learned.items()] == [
-        ("spin", True),
-        ("upright", False),
-    ]
-    assert other.evaluate("upright", 5, 0).episodes == 5
+    other.restore(stored(agent))
+    assert [(name, entry.frozen) for name, entry in other.learned.items()] == [("spin", True), ("upright", False)]
+    assert other.evaluate("upright", 5, 0) == agent.evaluate("upright", 5, 0)
+    assert other.evaluate("spin", 5, 0) == agent.evaluate("spin", 5, 0)
+
+
+def flown(agent, tasks):
+    return [agent.evaluate(task.name, 10, 0) for task in tasks]
+
+
+@pytest.mark.parametrize(
+    ("kind", "forgets"), [("freeze", False), ("progressive", False), ("none", False), ("fine-tune", True)]
+)
+def test_only_fine_tuning_changes_what_was_learned(kind, forgets):
+    agent, first = make_agent(dqn={"transfer": kind}), sub_task()
+    learn(agent, first)
+    before = flown(agent, [first])
+    records = learn(agent, sub_task("hover", "Hover", budget_env_steps=4000, advance=NEVER))
+    assert (flown(agent, [first]) != before) is forgets
+    if kind != "freeze":
+        assert records[-1].newly_frozen == [[], [], []]
+        assert records[-1].reused == [{}, {}, {}]
+
+
+def test_fine_tuning_keeps_one_path_and_its_head_and_never_searches_again():
+    agent = make_agent(dqn={"transfer": "fine-tune"})
+    first = learn(agent, sub_task())[-1]
+    records = learn(agent, sub_task("hover", "Hover", budget_env_steps=4000, advance=NEVER))
+    assert records[-1].path == first.path
+    assert {record.phase for record in records[:-1]} == {"consolidate"}
+
+
+def test_a_fresh_network_learns_a_sub_task_as_if_it_were_the_first():
+    agent = make_agent(dqn={"transfer": "none"})
+    learn(agent, sub_task())
+    fresh = make_agent(dqn={"transfer": "none"})._make_transfer(8, 4)
+    for transfer in (agent.transfer, fresh):
+        transfer.begin("later", 1)
+    later, first = agent.transfer.net.state_dict(), fresh.net.state_dict()
+    assert all(torch.equal(tensor, later[name]) for name, tensor in first.items())
+
+
+def test_without_consolidation_the_population_learns_to_the_end():
+    records = learn(make_agent(consolidate=False), sub_task(title="GoToX", budget_env_steps=4000, advance=NEVER))
+    assert {record.phase for record in records[:-1]} == {"search"}
+
+
+def test_repeating_easier_spends_the_budget_twice_and_says_so():
+    task = sub_task("go", "GoToX", level="adaptive", on_fail="repeat_easier", budget_env_steps=2000, advance=NEVER)
+    records = learn(make_agent(), task)
+    assert records[-1].env_steps == 4000
+    assert any("once more, from the easiest level" in (record.why or "") for record in records[:-1])
+    assert records[-1].why.startswith("budget of 4000 environment steps spent")
+
+
+def test_the_best_earlier_path_is_found_by_flying_and_its_steps_are_counted():
+    agent = make_agent(warm_start_from="best")
+    learn(agent, sub_task(), sub_task("upright", "Upright"))
+    records = learn(agent, sub_task("brake", "BrakeFall"))
+    assert "continuing " in records[0].why
+    assert records[0].env_steps > SEARCH.generation_env_steps
+
+
+def test_an_info_key_can_be_the_measure():
+    advance = AdvanceSettings(measure="hold", threshold=3, verify_episodes=5, window_episodes=5)
+    final = learn(make_agent(), sub_task(budget_env_steps=8000, advance=advance))[-1]
+    assert final.evaluation.measured == pytest.approx(3 * final.evaluation.success_rate, abs=3)
+    assert "hold" in final.why
+
+
+def test_no_verification_before_so_many_episodes():
+    advance = AdvanceSettings(threshold=0.5, min_episodes=60, verify_episodes=5, window_episodes=5)
+    records = learn(make_agent(), sub_task(budget_env_steps=20_000, advance=advance))
+    first = next(record for record in records if record.verification is not None)
+    assert first.episodes >= 60
 
 
 def test_a_name_cannot_be_learned_twice():

@@ -5,6 +5,7 @@ import torch
 from pathnet_agents.double_dqn import double_dqn_loss
 from pathnet_agents.live_paths import LivePaths
 from pathnet_agents.replay import Sample
+from pathnet_agents.sb3_optimizer import TorchOptimizer
 from pathnet_rl.network import PathNet
 from pathnet_rl.optimizer import Adam
 from pathnet_rl.paths import random_paths
@@ -14,23 +15,29 @@ from pathnet_rl.working_set import WorkingSet
 MEMBERS, BATCH, FEATURES, ACTIONS = 3, 7, 4, 2
 
 
-@pytest.fixture
-def net():
+def make_net(state_names=()):
     generators = [torch.Generator().manual_seed(0)]
-    adam = Adam(0.01)
-    net = PathNet(
-        dense_layers(FEATURES, 6, 2), modules=5, active=2, generators=generators, state_names=adam.state_names
-    )
+    net = PathNet(dense_layers(FEATURES, 6, 2), modules=5, active=2, generators=generators, state_names=state_names)
     net.add_heads("a", MEMBERS, ACTIONS, generators)
     return net
+
+
+@pytest.fixture
+def net():
+    return make_net(Adam(0.01).state_names)
+
+
+@pytest.fixture
+def target_net():
+    return make_net()
 
 
 PATHS = random_paths(MEMBERS, 2, 5, 2, np.random.default_rng(0))
 
 
 @pytest.fixture
-def live(net):
-    return LivePaths(net, "a", PATHS, np.arange(MEMBERS))
+def live(net, target_net):
+    return LivePaths(net, target_net, "a", PATHS, np.arange(MEMBERS), Adam(0.0))
 
 
 def draw(*shape):
@@ -44,7 +51,9 @@ def make_sample():
 
 
 def test_the_loss_is_double_dqns_where_both_networks_see_the_same(live):
-    live.target = [value + 0.3 for value in live.target]
+    with torch.no_grad():
+        for value in live.target:
+            value.add_(0.3)
     sample = make_sample()
     expected = double_dqn_loss(live.working, live.target, sample)
     assert torch.equal(live.losses(sample, sample.next_observation), expected)
@@ -112,3 +121,25 @@ def test_the_target_follows_by_a_share(live):
         assert torch.allclose(slow, was + 0.25 * (online - was), atol=1e-6)
     live.update_target(1.0)
     assert all(torch.equal(slow, online) for slow, online in zip(live.target, live.working.values, strict=True))
+
+
+def test_the_target_is_written_back_to_its_own_network_and_gathered_from_there(net, target_net, live):
+    before = net.heads["a"].values_rmk.clone()
+    with torch.no_grad():
+        live.target[-1].add_(1)
+    live.update_target(0.0)
+    assert live.write_back()
+    assert torch.equal(net.heads["a"].values_rmk, before)
+    assert torch.allclose(target_net.heads["a"].values_rmk, before + 1)
+    target_net.heads["a"].values_rmk.zero_()
+    live.gather()
+    assert not live.target[-1].any()
+
+
+def test_another_optimizer_moves_the_paths(live):
+    live.rule = TorchOptimizer(torch.optim.SGD, {})
+    live.gather()
+    before = live.working.values[-1].detach().clone()
+    loss = live.working.values[-1].sum()
+    live.descend(loss, 0.5, [], max_norm=1e9)
+    assert torch.allclose(live.working.values[-1], before - 0.5)

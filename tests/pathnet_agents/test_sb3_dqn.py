@@ -1,11 +1,24 @@
 import subprocess
 import sys
+import warnings
 
 import gymnasium
 import numpy as np
 import pytest
 import torch
-from gymnasium import spaces
+from sb3_models import (
+    CARTPOLE,
+    NETWORK,
+    SMALL,
+    Corridor,
+    LightsAndNumber,
+    TwoLights,
+    assert_equal_numbers,
+    make_model,
+    numbers,
+    observations,
+    q_values,
+)
 from stable_baselines3.common.callbacks import CheckpointCallback, EvalCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
@@ -15,119 +28,6 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
 from pathnet_agents import PathNetDQN
-
-NETWORK = {"layers": 2, "modules": 8, "units": 16}
-SMALL = {
-    "learning_starts": 100,
-    "batch_size": 16,
-    "buffer_size": 2_000,
-    "target_update_interval": 100,
-    "search_steps": 600,
-    "generation_steps": 150,
-    "device": "cpu",
-}
-
-
-def make_model(env="CartPole-v1", seed=0, network=None, **changes):
-    """Return a small agent; unlike most tests' agents it searches only for 600 steps."""
-    kwargs = {**SMALL, "policy_kwargs": {**NETWORK, **(network or {})}, **changes}
-    return PathNetDQN("PathNetPolicy", env, seed=seed, **kwargs)
-
-
-class TwoLights(gymnasium.Env):
-    """An image with the left or the right half lit; pressing that side pays 1, eight times an episode."""
-
-    action_space = spaces.Discrete(2)
-    observation_space = spaces.Box(0, 255, (36, 36, 1), np.uint8)
-
-    def __init__(self, flipped=False):
-        self.flipped = flipped
-
-    def _observe(self):
-        self.lit = int(self.np_random.integers(2))
-        image = np.zeros(self.observation_space.shape, np.uint8)
-        image[:, 18 * self.lit : 18 * self.lit + 18] = 255
-        return image
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.steps = 0
-        return self._observe(), {}
-
-    def step(self, action):
-        self.steps += 1
-        reward = float((action == self.lit) != self.flipped)
-        return self._observe(), reward, False, self.steps == 8, {}
-
-
-class LightsAndNumber(TwoLights):
-    """The same picture beside a number that says nothing."""
-
-    observation_space = spaces.Dict(
-        {"image": TwoLights.observation_space, "number": spaces.Box(-1.0, 1.0, (3,), np.float32)}
-    )
-
-    def _observe(self):
-        self.lit = int(self.np_random.integers(2))
-        image = np.zeros((36, 36, 1), np.uint8)
-        image[:, 18 * self.lit : 18 * self.lit + 18] = 255
-        return {"image": image, "number": self.np_random.uniform(-1, 1, 3).astype(np.float32)}
-
-
-class Corridor(gymnasium.Env):
-    """Walk on a line of nine places to a goal; -1 a step while not there."""
-
-    action_space = spaces.Discrete(2)
-    observation_space = spaces.Dict(
-        {name: spaces.Box(-1.0, 1.0, (1,), np.float32) for name in ("observation", "achieved_goal", "desired_goal")}
-    )
-
-    def _observe(self):
-        place, goal = (np.array([value / 4], np.float32) for value in (self.place, self.goal))
-        return {"observation": place, "achieved_goal": place.copy(), "desired_goal": goal}
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.place, self.goal, self.steps = 0, int(self.np_random.choice([-4, -3, 3, 4])), 0
-        return self._observe(), {}
-
-    def compute_reward(self, achieved_goal, desired_goal, info):
-        return -(np.abs(achieved_goal - desired_goal) > 0.1).any(-1).astype(np.float32)
-
-    def step(self, action):
-        self.place = int(np.clip(self.place + (1, -1)[action], -4, 4))
-        self.steps += 1
-        observation = self._observe()
-        reward = float(self.compute_reward(observation["achieved_goal"], observation["desired_goal"], {}))
-        return observation, reward, reward == 0.0, self.steps == 12, {"is_success": reward == 0.0}
-
-
-def numbers(model):
-    """Return every tensor that the policy stores, by name."""
-    state = model.policy.state_dict()
-    extra = state.pop("_extra_state")
-    return {**state, **extra["network"]}
-
-
-def assert_equal_numbers(first, second):
-    first, second = numbers(first), numbers(second)
-    assert first.keys() == second.keys()
-    assert all(torch.equal(first[name], second[name]) for name in first)
-
-
-def observations(space, count=50):
-    """Return a batch of observations of a space."""
-    space.seed(0)
-    return np.stack([space.sample() for _ in range(count)])
-
-
-def q_values(model, batch):
-    tensors, _ = model.policy.obs_to_tensor(batch)
-    model.policy.set_training_mode(False)
-    return model.policy.q_values(tensors)
-
-
-CARTPOLE = observations(spaces.Box(-1.0, 1.0, (4,), np.float32))
 
 
 def test_cartpole_is_learned_far_beyond_chance():
@@ -155,7 +55,7 @@ def test_the_same_seed_gives_the_same_parameters_and_another_seed_others(envs):
     first, again, other = (make_model(make_vec_env("CartPole-v1", envs), seed).learn(800) for seed in (0, 0, 1))
     assert_equal_numbers(first, again)
     assert first.paths == again.paths
-    name = "layer.0.values"
+    name = "q_net.layer_0"
     assert not torch.equal(numbers(first)[name], numbers(other)[name])
 
 
@@ -171,7 +71,7 @@ def test_every_member_learns_from_every_update():
             torch.nonzero(after[f"layer.{layer}.updates"][0] - before[f"layer.{layer}.updates"][0])[:, 0].tolist()
         )
         assert updated == members[layer]
-    assert (after["head.task-1.values"] != before["head.task-1.values"]).any(-1).all()
+    assert (after["q_net.head_0"] != before["q_net.head_0"]).any(-1).all()
 
 
 def test_a_lone_environment_is_given_to_the_members_in_turn():
@@ -251,7 +151,7 @@ def test_parameters_are_taken_in_place_and_not_shared():
     other.set_parameters(model.get_parameters())
     assert_equal_numbers(other, model)
     other.train(1, 16)
-    assert not torch.equal(numbers(other)["layer.0.values"], numbers(model)["layer.0.values"])
+    assert not torch.equal(numbers(other)["q_net.layer_0"], numbers(model)["q_net.layer_0"])
 
 
 def test_the_policy_alone_is_saved_and_loaded(tmp_path):
@@ -266,8 +166,9 @@ def test_a_loaded_agent_may_have_another_number_of_environments(tmp_path):
     loaded = PathNetDQN.load(tmp_path / "model", env=make_vec_env("CartPole-v1", 8))
     loaded.learn(160, reset_num_timesteps=False)
     assert loaded._search.member_of_lane.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
-    with pytest.raises(ValueError, match="n_envs=2 cannot be spread evenly"):
-        PathNetDQN.load(tmp_path / "model", env=make_vec_env("CartPole-v1", 2))
+    loaded = PathNetDQN.load(tmp_path / "model", env=make_vec_env("CartPole-v1", 2))
+    assert loaded._search.member_of_lane.tolist() == [0, 1]
+    loaded.learn(600, reset_num_timesteps=False)
 
 
 def test_a_policy_moved_to_another_device_keeps_every_number():
@@ -292,87 +193,33 @@ def test_set_env_goes_on_in_another_environment():
         model.set_env(gymnasium.make("Acrobot-v1"))
 
 
-def learn_two(model, env, other_env, steps=900):
-    """Learn and freeze one task, then another; return what the first one's values were when it was frozen."""
-    batch = observations(model.observation_space)
-    model.learn_task("first", env, steps)
-    newly = model.freeze_task()
-    assert newly == model.paths["first"]
-    first = q_values(model, batch)
-    model.learn_task("second", other_env, steps)
-    model.freeze_task()
-    return batch, first
-
-
-@pytest.mark.parametrize("warm_start", ["clone", "reset"])
-def test_two_tasks_and_nothing_forgotten_to_the_bit(tmp_path, warm_start):
-    model = make_model(warm_start=warm_start)
-    batch, first = learn_two(model, "CartPole-v1", gymnasium.make("CartPole-v1", sutton_barto_reward=True))
-    second = q_values(model, batch)
-    assert torch.equal(q_values(model.use_task("first"), batch), first)
-    assert not torch.equal(first, second)
-    model.save(tmp_path / "both")
-    loaded = PathNetDQN.load(tmp_path / "both", env=gymnasium.make("CartPole-v1"))
-    assert list(loaded.paths) == ["first", "second"]
-    assert loaded.reused("first") == [{}, {}]
-    loaded.learn_task("third", None, 300)
-    for name, values in (("first", first), ("second", second)):
-        assert torch.equal(q_values(loaded.use_task(name), batch), values)
-
-
-def test_a_task_without_a_name_gets_one_that_is_free():
-    model = make_model()
-    model.learn_task("task-1", None, 150)
-    model.freeze_task()
-    model.learn(150)
-    assert list(model.paths) == ["task-1", "task-2"]
-
-
-def test_reuse_counts_what_earlier_tasks_froze():
-    model = make_model(network={"modules": 3})  # so few that a second path must reuse some
-    learn_two(model, None, None)
-    first, second = model.paths["first"], model.paths["second"]
-    shared = [len({*one} & {*two}) for one, two in zip(first, second, strict=True)]
-    assert [sum(layer.values()) for layer in model.reused("second")] == shared
-    assert sum(shared) > 0
-
-
-def test_an_interrupted_task_is_used_beside_frozen_ones():
-    model = make_model()
-    model.learn_task("first", None, 300)
-    model.freeze_task(keep_replay=True)
-    assert model.replay_buffer.size() == 300
-    model.learn_task("second", None, 300)
-    assert q_values(model.use_task("first"), CARTPOLE).shape == (50, 2)
-    model.use_task("second").learn_task("second", None, 200)
-    assert model.policy.route.task == "second"
-    assert list(model.paths) == ["first", "second"]
-
-
 def test_pixels_are_learned_and_the_extractor_is_frozen_with_the_first_task(tmp_path):
     model = make_model(TwoLights(), buffer_size=700, gamma=0.0, exploration_fraction=0.5)
     model.learn_task("lit", None, 600)
     assert evaluate_policy(model, Monitor(TwoLights()), 5)[0] > 7
     model.freeze_task()
     batch = observations(model.observation_space, 5)
-    extractor = {name: value.clone() for name, value in model.policy.features_extractor.state_dict().items()}
+    extractor = {name: value.clone() for name, value in model.policy.q_net.features_extractor.state_dict().items()}
     values = q_values(model, batch)
     model.learn_task("dark", TwoLights(flipped=True), 600)
     assert evaluate_policy(model, Monitor(TwoLights(flipped=True)), 5)[0] > 7
-    after = model.policy.features_extractor.state_dict()
+    after = model.policy.q_net.features_extractor.state_dict()
     assert all(torch.equal(after[name], extractor[name]) for name in extractor)
     model.save(tmp_path / "pixels")
     loaded = PathNetDQN.load(tmp_path / "pixels", env=Monitor(TwoLights()))
     assert torch.equal(q_values(loaded.use_task("lit"), batch), values)
-    assert not any(parameter.requires_grad for parameter in loaded.policy.features_extractor.parameters())
+    assert not any(parameter.requires_grad for parameter in loaded.policy.q_net.features_extractor.parameters())
 
 
 def test_an_extractor_learns_with_the_first_task_and_its_target_follows():
     model = make_model(TwoLights(), buffer_size=300, target_update_interval=10_000)
     weight = "cnn.0.weight"
-    before = model.policy.features_extractor.state_dict()[weight].clone()
+    before = model.policy.q_net.features_extractor.state_dict()[weight].clone()
     model.learn(160)
-    online, slow = model.policy.features_extractor.state_dict(), model.policy.target_extractor.state_dict()
+    online, slow = (
+        model.policy.q_net.features_extractor.state_dict(),
+        model.policy.q_net_target.features_extractor.state_dict(),
+    )
     assert not torch.equal(online[weight], before)
     assert not torch.equal(online[weight], slow[weight])
     model.policy.update_target(1.0)
@@ -419,64 +266,63 @@ def test_prediction_takes_one_observation_or_a_batch_and_explores_like_dqn():
     assert set(model.predict(CARTPOLE)[0].tolist()) == {0, 1}
 
 
-@pytest.mark.parametrize("name", ["MlpPolicy", "PathNetPolicy"])
-def test_dqns_policy_names_are_understood(name):
-    assert type(PathNetDQN(name, "CartPole-v1", device="cpu").policy).__name__ == "PathNetPolicy"
+def test_what_is_read_after_learning_on_is_new_even_if_something_was_saved_in_between():
+    model = make_model().learn(300)
+    before = q_values(model, CARTPOLE)
+    model.learn(100, reset_num_timesteps=False)
+    model.get_parameters()
+    assert not torch.equal(q_values(model, CARTPOLE), before)
 
 
-def test_continuous_actions_are_refused():
-    with pytest.raises(AssertionError, match="only supports .*Discrete.* as action spaces but Box"):
-        make_model("Pendulum-v1")
-
-
-def test_environments_that_cannot_be_spread_are_refused():
-    with pytest.raises(
-        ValueError, match="n_envs=3 cannot be spread evenly over population=4: give 1 or a multiple"
-    ):
-        make_model(make_vec_env("CartPole-v1", 3))
-
-
-def test_an_unknown_task_is_refused():
+def test_a_fresh_agent_has_its_networks_and_acts():
     model = make_model()
-    with pytest.raises(KeyError, match="no task 'nothing'; there are: none yet"):
-        model.use_task("nothing")
-    model.learn_task("first", None, 110)
-    with pytest.raises(KeyError, match="no task 'nothing'; there are: first"):
-        model.reused("nothing")
+    assert model.q_net is model.policy.q_net
+    assert model.q_net_target is model.policy.q_net_target
+    pairs = zip(model.q_net.parameters(), model.q_net_target.parameters(), strict=True)
+    assert all(torch.equal(online, slow) for online, slow in pairs)
+    assert model.policy.predict(CARTPOLE)[0].shape == (50,)
 
 
-def test_tasks_are_not_mixed_up():
-    model = make_model()
-    with pytest.raises(ValueError, match="nothing to freeze"):
-        model.freeze_task()
-    model.predict(CARTPOLE)  # begins a task that has learned nothing, and may be given up
-    model.learn_task("first", None, 150)
-    with pytest.raises(ValueError, match="'first' is not frozen: call freeze_task"):
-        model.learn_task("second", None, 100)
-    assert set(model.paths) == {"first"}
-    model.freeze_task()
-    with pytest.raises(ValueError, match="'first' is frozen; give the new one another name"):
-        model.learn_task("first", None, 100)
-    with pytest.raises(ValueError, match="spaces do not match"):
-        model.learn_task("third", "Acrobot-v1", 100)
-    assert set(model.paths) == {"first"}  # what was refused leaves nothing behind
+def test_the_target_network_follows_at_its_interval():
+    model = make_model(target_update_interval=150, train_freq=100, learning_starts=10, generation_steps=10_000)
+    equal = {}
+
+    def compare(*_):
+        pairs = zip(model.q_net.parameters(), model.q_net_target.parameters(), strict=True)
+        equal[model.num_timesteps] = all(torch.equal(online, slow) for online, slow in pairs)
+        return True
+
+    model.learn(200, compare)
+    assert [equal[step] for step in (100, 101, 150, 151)] == [True, False, False, True]
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"network": {"population": 1}}, "population=1 must be 2 or more"),
-        ({"network": {"active": 9}}, "active=9 must not exceed modules=8"),
-        ({"network": {"units": 0}}, "units"),
-        ({"search_steps": 0}, "search_steps=0 must be 1 or more"),
-        ({"warm_start": "copy"}, 'warm_start=.copy. must be "clone" or "reset"'),
-    ],
-)
-def test_arguments_out_of_range_are_refused(changes, message):
-    with pytest.raises(ValueError, match=message):
-        make_model(**changes)
+def test_a_search_takes_a_tenth_of_a_tasks_steps_unless_it_is_told():
+    model = make_model(search_steps=None, generation_steps=None).learn(400)
+    settings = model._search.settings
+    assert (settings.search_env_steps, settings.generation_env_steps) == (40, 5)
+    model.learn(800, reset_num_timesteps=False)
+    assert model._search.settings is settings
+    assert not model._search.searching
 
 
-def test_a_policy_without_a_task_says_what_to_do():
-    with pytest.raises(RuntimeError, match=r"knows no task yet: call learn\(\)"):
-        make_model().policy.predict(CARTPOLE)
+def test_an_interval_below_the_number_of_environments_is_reported():
+    with pytest.warns(UserWarning, match="n_envs=4 it is updated every 4 steps, not target_update_interval=3"):
+        make_model(make_vec_env("CartPole-v1", 4), target_update_interval=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make_model(make_vec_env("CartPole-v1", 4), target_update_interval=4)
+
+
+@pytest.mark.parametrize("envs", [2, 3, 6])
+def test_any_number_of_environments_is_given_to_the_members_in_turn(envs):
+    model = make_model(make_vec_env("CartPole-v1", envs), generation_steps=10_000, search_steps=10_000)
+    model.learn(900)
+    assert [len(returns) > 0 for returns in model._search._returns] == [True] * 4
+
+
+def test_a_tournament_leaves_the_target_network_behind_as_it_was():
+    model = make_model(target_update_interval=10_000, generation_steps=60, search_steps=300, tau=0.0)
+    before = model.q_net_target.layer_0.clone()
+    model.learn(800)
+    assert not model._search.searching
+    assert torch.equal(model.q_net_target.layer_0, before)

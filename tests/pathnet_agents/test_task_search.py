@@ -52,6 +52,25 @@ def test_a_single_lane_is_given_to_the_members_in_turn():
     assert actors == [0, 1, 2, 3, 0, 1]
 
 
+def test_lanes_that_cannot_be_spread_evenly_are_given_to_the_members_in_turn():
+    search = make_search(lanes=6)
+    assert search.member_of_lane.tolist() == [0, 1, 2, 3, 0, 1]
+    search.step(np.zeros(6), np.array([False, True, False, False, False, True]))
+    assert search.member_of_lane.tolist() == [0, 2, 2, 3, 0, 3]
+    play(search, 1)
+    assert search.member_of_lane.tolist() == [0, 1, 2, 3, 0, 1]
+
+
+def test_a_plan_says_when_a_generation_and_the_search_are_over():
+    search = make_search()
+    search.plan(SETTINGS.model_copy(update={"generation_env_steps": 16, "search_env_steps": 16}))
+    play(search, 1)
+    assert not search.due
+    play(search, 1)
+    assert search.due
+    assert search.over
+
+
 def test_episodes_begun_before_an_interruption_count_for_nobody():
     search = make_search()
     play(search, 1)

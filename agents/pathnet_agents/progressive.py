@@ -1,0 +1,212 @@
+"""Progressive Networks: a column a sub-task, fed by all earlier ones, which no longer change.
+
+A control for PathNet (Rusu et al. 2016, arXiv:1606.04671). Different from the paper: lateral connections are one
+matrix with the column's own, without an adapter's extra layer, as in the paper's simplest form (its equation 1).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pathnet_agents.population import Ancestor
+from pathnet_rl.network import glorot_rows
+from pathnet_rl.optimizer import Optimizer
+from pathnet_rl.passes import product
+from pathnet_rl.paths import EMPTY, Path, Paths
+from pathnet_rl.rng import torch_generator
+from pathnet_rl.settings import NetworkSettings
+from pathnet_rl.shapes import Dense
+
+
+class Column:
+    """One column and its head as live tensors, which are trained in place.
+
+    Args:
+        below: The values of all earlier columns, each a list of layers, heads left out.
+        values: The column's own, ``(1, 1, row_inputs + 1, units)`` a layer, the head last.
+        state: The optimizer's numbers, of the same shapes.
+        updates: Updates so far, ``(1, 1, 1, 1)`` a layer.
+        placeholder: An empty path, ``(1, 1, layers, active)``.
+        optimizer: The rule of :meth:`step`, which trains the column itself; without one this is a copy.
+    """
+
+    paths = 1
+
+    def __init__(
+        self,
+        below: Sequence[Sequence[Tensor]],
+        values: list[Tensor],
+        state: dict[str, list[Tensor]],
+        updates: list[Tensor],
+        placeholder: NDArray[np.int64],
+        optimizer: Optimizer | None = None,
+    ) -> None:
+        self._below, self._home, self.state, self.updates = below, values, state, updates
+        self.paths_rpln, self.optimizer = placeholder, optimizer
+        self.values = values if optimizer else [tensor.detach().clone() for tensor in values]
+
+    def forward(self, inputs_rpbi: Tensor, values: list[Tensor] | None = None) -> Tensor:
+        """Run the column on ``(1, 1, batch, inputs)``, through all columns before it."""
+        own = self.values if values is None else values
+        hidden = [inputs_rpbi[0]] * (len(self._below) + 1)
+        for layer in range(len(own) - 1):
+            columns = [*(column[layer] for column in self._below), own[layer]]
+            hidden = [_layer(matrix, hidden[: number + 1], layer) for number, matrix in enumerate(columns)]
+        return product(torch.cat(hidden, dim=-1), own[-1][0])[None]
+
+    def step(self, loss: Tensor) -> None:
+        """Take one optimizer step down the loss, in this column alone."""
+        assert self.optimizer is not None
+        gradients = list(torch.autograd.grad(loss, self.values))
+        for layer in range(len(self.updates)):
+            self.updates[layer] += 1
+        with torch.no_grad():
+            self.optimizer.step(self.values, gradients, self.state, self.updates)
+
+    def copy_values(self) -> list[Tensor]:
+        """Return a copy of the numbers as they are now."""
+        return [tensor.detach().clone() for tensor in self.values]
+
+    def finite_rp(self) -> NDArray[np.bool_]:
+        """Return whether all numbers are finite, ``(1, 1)``."""
+        return np.array([[all(bool(torch.isfinite(tensor).all()) for tensor in self.values)]])
+
+    @torch.no_grad()
+    def write_back(self) -> None:
+        """Return the numbers, if they are copies, to the column they were taken from."""
+        for home, tensor in zip(self._home, self.values, strict=True):
+            home.copy_(tensor)
+
+    def restore(self) -> None:
+        """Return the numbers."""
+        self.write_back()
+
+    def count_evaluation(self) -> None:
+        """Count nothing: there are no modules."""
+
+
+def _layer(matrix_ruio: Tensor, below: Sequence[Tensor], layer: int) -> Tensor:
+    inputs_gbi = below[0] if layer == 0 else torch.cat(list(below), dim=-1)
+    return product(inputs_gbi, matrix_ruio[0]).relu()
+
+
+class Columns:
+    """A :class:`pathnet_agents.transfer.Transfer`: a column a sub-task, as wide as the largest path.
+
+    Args:
+        network: Layers, and the units and active modules whose product is a column's width.
+        inputs: Numbers in an observation.
+        outputs: Numbers of a head.
+        seed: The run's seed.
+        state_names: What the optimizer keeps.
+        device: Torch device.
+    """
+
+    def __init__(
+        self,
+        network: NetworkSettings,
+        *,
+        inputs: int,
+        outputs: int,
+        seed: int,
+        state_names: tuple[str, ...],
+        device: str,
+    ) -> None:
+        self.network, self.inputs, self.outputs = network, inputs, outputs
+        self.seed, self.state_names, self.device = seed, state_names, device
+        self.columns: dict[str, list[Tensor]] = {}
+        self._state: dict[str, list[Tensor]] = {}
+        self._updates: list[Tensor] = []
+
+    @property
+    def modules(self) -> int:
+        """There are none to choose from."""
+        return 0
+
+    def begin(self, task: str, index: int) -> None:
+        """Draw the sub-task's column."""
+        generator = torch_generator(self.seed, index, "column")
+        width, columns = self.network.active * self.network.units, len(self.columns) + 1
+        shapes = [
+            Dense(self.inputs if layer == 0 else columns * width, width) for layer in range(self.network.layers)
+        ]
+        shapes.append(Dense(columns * width, self.outputs))
+        self.columns[task] = [
+            glorot_rows([generator], 1, shape, self.device).unflatten(-1, (-1, shape.units)).requires_grad_()
+            for shape in shapes
+        ]
+        self._state = {
+            name: [torch.zeros_like(tensor) for tensor in self.columns[task]] for name in self.state_names
+        }
+        self._updates = [torch.zeros(1, 1, 1, 1, dtype=torch.int64, device=self.device) for _ in shapes]
+
+    def propose(self, ancestor: Ancestor | None) -> Paths:
+        """Return one empty path: a column is not searched."""
+        del ancestor
+        return np.full((1, self.network.layers, self.network.active), EMPTY, dtype=np.int64)
+
+    def gather(
+        self, task: str, paths: Paths, heads: NDArray[np.int64], optimizer: Optimizer | None = None
+    ) -> Column:
+        """Return a sub-task's column; with an optimizer the live one, else one whose numbers may be replaced."""
+        del heads
+        names = list(self.columns)
+        below = [[tensor.detach() for tensor in self.columns[name][:-1]] for name in names[: names.index(task)]]
+        return Column(below, self.columns[task], self._state, self._updates, paths[None], optimizer)
+
+    def copy_head(self, task: str, source: int, target: int) -> None:
+        """Do nothing: there is one head."""
+        del task, source, target
+
+    def frozen_in(self, path: Path) -> int:
+        """Return 0: there are no modules."""
+        del path
+        return 0
+
+    def finish(self, task: str, path: Path, member: int) -> list[list[int]]:
+        """Let the column alone from now on."""
+        del task, member
+        return [[] for _ in path]
+
+    def free_modules(self) -> list[int]:
+        """Return zeros: a progressive network grows instead."""
+        return [0] * self.network.layers
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return nothing: a column draws once, when it begins."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take nothing."""
+        del state
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return every column, and the optimizer's numbers of the last one."""
+        columns = {
+            f"column.{task}.{layer}": tensor.detach()
+            for task, column in self.columns.items()
+            for layer, tensor in enumerate(column)
+        }
+        state = {
+            f"state.{name}.{layer}": tensor
+            for name, tensors in self._state.items()
+            for layer, tensor in enumerate(tensors)
+        }
+        return columns | state | {f"updates.{layer}": count for layer, count in enumerate(self._updates)}
+
+    @torch.no_grad()
+    def load(self, tensors: dict[str, Tensor], tasks: list[str]) -> None:
+        """Make the columns anew and take their numbers."""
+        for index, task in enumerate(tasks):
+            self.begin(task, index)
+            for layer, tensor in enumerate(self.columns[task]):
+                tensor.copy_(tensors[f"column.{task}.{layer}"])
+        for name, state in self._state.items():
+            for layer, tensor in enumerate(state):
+                tensor.copy_(tensors[f"state.{name}.{layer}"])
+        for layer, count in enumerate(self._updates):
+            count.copy_(tensors[f"updates.{layer}"])

@@ -1,0 +1,300 @@
+"""Transfer: what a sub-task takes from those before it, PathNet's own way and the controls it is held against."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pathnet_agents.population import Ancestor, copy_head, first_population
+from pathnet_rl.network import PathNet
+from pathnet_rl.optimizer import Optimizer
+from pathnet_rl.paths import Path, Paths
+from pathnet_rl.rng import numpy_generator, torch_generator
+from pathnet_rl.settings import NetworkSettings, SearchSettings
+from pathnet_rl.shapes import dense_layers
+from pathnet_rl.working_set import WorkingSet
+
+Kind = Literal["freeze", "fine-tune", "progressive", "none"]
+
+
+class Gathered(Protocol):
+    """The numbers of some paths, out of their network, to be run or trained: a working set, or a column."""
+
+    values: list[Tensor]
+    paths_rpln: NDArray[np.int64]
+
+    @property
+    def paths(self) -> int:
+        """How many."""
+        ...
+
+    def forward(self, inputs_rpbi: Tensor, values: list[Tensor] | None = None) -> Tensor:
+        """Run every path on its own batch, ``(1, paths, batch, inputs) -> (1, paths, batch, outputs)``."""
+        ...
+
+    def step(self, loss: Tensor) -> object:
+        """Take one optimizer step down the loss."""
+        ...
+
+    def copy_values(self) -> list[Tensor]:
+        """Return a copy of the numbers as they are now."""
+        ...
+
+    def finite_rp(self) -> NDArray[np.bool_]:
+        """Return which paths have only finite numbers, ``(1, paths)``."""
+        ...
+
+    def write_back(self) -> None:
+        """Return the numbers to where they came from."""
+        ...
+
+    def restore(self) -> None:
+        """Return the numbers, and make the heads they were gathered with the sub-task's own again."""
+        ...
+
+    def count_evaluation(self) -> None:
+        """Add one evaluation to the training counters."""
+        ...
+
+
+class Transfer(Protocol):
+    """Holds all weights of a run, and says which of them a new sub-task begins with."""
+
+    device: str
+    inputs: int
+
+    @property
+    def modules(self) -> int:
+        """Modules in a layer, the range of a gene."""
+        ...
+
+    def begin(self, task: str, index: int) -> None:
+        """Make ready for a sub-task."""
+        ...
+
+    def propose(self, ancestor: Ancestor | None) -> Paths:
+        """Return a population for the sub-task that has begun, its heads made; a single path is never searched.
+
+        Args:
+            ancestor: An earlier sub-task whose winner may be continued.
+        """
+        ...
+
+    def gather(self, task: str, paths: Paths, heads: NDArray[np.int64], optimizer: Optimizer | None) -> Gathered:
+        """Take paths ``(paths, layers, active)`` with their heads ``(paths,)`` out, to run or train them."""
+        ...
+
+    def copy_head(self, task: str, source: int, target: int) -> None:
+        """Overwrite one of a sub-task's heads by another."""
+        ...
+
+    def frozen_in(self, path: Path) -> int:
+        """Count the modules on a path that an earlier sub-task froze."""
+        ...
+
+    def finish(self, task: str, path: Path, member: int) -> list[list[int]]:
+        """Keep what a sub-task has found; return the modules newly frozen, by layer."""
+        ...
+
+    def free_modules(self) -> list[int]:
+        """Return how many modules are still open, by layer."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the draws of the sub-task that has begun stand, as plain data."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state, after :meth:`begin`."""
+        ...
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return every tensor by name."""
+        ...
+
+    def load(self, tensors: dict[str, Tensor], tasks: list[str]) -> None:
+        """Take the tensors of :meth:`tensors`, of a run that has begun these sub-tasks in this order."""
+        ...
+
+
+class FreezePaths:
+    """PathNet: the path found is frozen, all other modules return to their initial weights.
+
+    Args:
+        network: The PathNet.
+        search: How populations are made.
+        inputs: Numbers in an observation.
+        outputs: Numbers of a head.
+        seed: The run's seed.
+        state_names: What the optimizer keeps.
+        device: Torch device.
+    """
+
+    def __init__(
+        self,
+        network: NetworkSettings,
+        search: SearchSettings,
+        *,
+        inputs: int,
+        outputs: int,
+        seed: int,
+        state_names: tuple[str, ...],
+        device: str,
+    ) -> None:
+        self.network, self.search, self.inputs, self.outputs = network, search, inputs, outputs
+        self.seed, self.device, self.state_names = seed, device, state_names
+        self.net = self._new_net(0)
+
+    def _new_net(self, index: int) -> PathNet:
+        return PathNet(
+            dense_layers(self.inputs, self.network.units, self.network.layers),
+            modules=self.network.modules,
+            active=self.network.active,
+            generators=[torch_generator(self.seed, index, "modules")],
+            state_names=self.state_names,
+            device=self.device,
+        )
+
+    @property
+    def modules(self) -> int:
+        """Modules in a layer."""
+        return self.network.modules
+
+    def begin(self, task: str, index: int) -> None:
+        """Seed the sub-task's draws; see :class:`Transfer`."""
+        self.task = task
+        self.rng = numpy_generator(self.seed, index, "population")
+        self.head_generator = torch_generator(self.seed, index, "heads")
+
+    def propose(self, ancestor: Ancestor | None) -> Paths:
+        """Return warm members and fresh ones; see :func:`pathnet_agents.population.first_population`."""
+        self.net.add_heads(self.task, self.search.population, self.outputs, [self.head_generator])
+        return first_population(self.net, self.task, self.search, ancestor, self.rng)
+
+    def gather(
+        self, task: str, paths: Paths, heads: NDArray[np.int64], optimizer: Optimizer | None = None
+    ) -> Gathered:
+        """Gather the active modules once; see :class:`pathnet_rl.working_set.WorkingSet`."""
+        return WorkingSet(self._net_of(task), task, paths[None], heads[None], optimizer)
+
+    def _net_of(self, task: str) -> PathNet:
+        del task
+        return self.net
+
+    def copy_head(self, task: str, source: int, target: int) -> None:
+        """Overwrite a head, optimizer state included."""
+        self._net_of(task).heads[task].copy_rows(0, [source], [target])
+
+    def frozen_in(self, path: Path) -> int:
+        """Count the frozen modules on a path."""
+        return self.net.frozen_in(path)
+
+    def finish(self, task: str, path: Path, member: int) -> list[list[int]]:
+        """Keep the member's head, freeze its path, reset the rest."""
+        self.net.keep_head(task, member)
+        newly_frozen = self.net.freeze(path)
+        self.net.reinitialise()
+        return newly_frozen
+
+    def free_modules(self) -> list[int]:
+        """Count the modules that are not frozen."""
+        return [int(count) for count in (~self.net.frozen_rlm[0]).sum(axis=1)]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the generators of paths and of heads."""
+        head = self.head_generator.get_state().tolist()
+        return {"rng": self.rng.bit_generator.state, "head_generator": head}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Set the generators."""
+        self.rng.bit_generator.state = state["rng"]
+        self.head_generator.set_state(torch.tensor(state["head_generator"], dtype=torch.uint8))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the network's tensors."""
+        return self.net.state_dict()
+
+    def load(self, tensors: dict[str, Tensor], tasks: list[str]) -> None:
+        """Take the network's tensors."""
+        self.begin(tasks[-1], len(tasks) - 1)
+        self.net.load_state_dict(tensors)
+
+
+class FineTune(FreezePaths):
+    """A control: the first sub-task's path, never frozen, is trained on through all later ones."""
+
+    _path: Path | None = None
+
+    def propose(self, ancestor: Ancestor | None) -> Paths:
+        """Return a searched population for the first sub-task, and the one path for every later one."""
+        if self._path is None or ancestor is None:
+            return super().propose(None)
+        self.net.add_heads(self.task, 1, self.outputs, [self.head_generator])
+        copy_head(self.net, ancestor.task, 0, self.task, 0)
+        return self._path[None].copy()
+
+    def finish(self, task: str, path: Path, member: int) -> list[list[int]]:
+        """Keep the head and the path; freeze nothing."""
+        self.net.keep_head(task, member)
+        self._path = path
+        return [[] for _ in path]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the network's tensors and the path."""
+        path = {} if self._path is None else {"path": torch.from_numpy(self._path)}
+        return super().tensors() | path
+
+    def load(self, tensors: dict[str, Tensor], tasks: list[str]) -> None:
+        """Take the network's tensors and the path."""
+        super().load(tensors, tasks)
+        self._path = tensors["path"].numpy().copy() if "path" in tensors else None
+
+
+class FreshNetworks(FreezePaths):
+    """A control: every sub-task is learned from scratch, in a network of its own."""
+
+    def begin(self, task: str, index: int) -> None:
+        """Make the sub-task's network."""
+        super().begin(task, index)
+        self.net = self._nets[task] = self._new_net(index)
+
+    @cached_property
+    def _nets(self) -> dict[str, PathNet]:
+        """The networks by sub-task."""
+        return {}
+
+    def _net_of(self, task: str) -> PathNet:
+        return self._nets[task]
+
+    def propose(self, ancestor: Ancestor | None) -> Paths:
+        """Return random paths, whatever was learned before."""
+        del ancestor
+        return super().propose(None)
+
+    def finish(self, task: str, path: Path, member: int) -> list[list[int]]:
+        """Keep the head; nothing is frozen, for nobody else uses this network."""
+        self.net.keep_head(task, member)
+        return [[] for _ in path]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the tensors of all networks, each under its sub-task's name."""
+        return {
+            f"{task}.{name}": tensor
+            for task, net in self._nets.items()
+            for name, tensor in net.state_dict().items()
+        }
+
+    def load(self, tensors: dict[str, Tensor], tasks: list[str]) -> None:
+        """Make every sub-task's network and take its tensors."""
+        for index, task in enumerate(tasks):
+            self.begin(task, index)
+            own = {name: tensor for name, tensor in tensors.items() if name.startswith(f"{task}.")}
+            self.net.load_state_dict({name.removeprefix(f"{task}."): tensor for name, tensor in own.items()})
+
+
+SHARED: dict[Kind, type[FreezePaths]] = {"freeze": FreezePaths, "fine-tune": FineTune, "none": FreshNetworks}
+"""Those that train paths, by their name in a curriculum."""

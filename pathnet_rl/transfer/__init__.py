@@ -1,0 +1,1 @@
+"""The reinforcement-learning study: what a curriculum buys, told by many runs of it and of its controls."""

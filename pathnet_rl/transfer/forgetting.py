@@ -1,0 +1,56 @@
+"""Forgetting: what a sub-task's evaluation lost by all that was learned after it, on the very same episodes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pathnet_rl.study.statistics import Estimate, mean
+from pathnet_rl.transfer.repeats import Repeat
+from pathnet_rl.transfer.robust import Values
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """One sub-task of one arm.
+
+    Attributes:
+        runs: How many have learned it and something after it.
+        success: Success rate when it was learned, minus that at the end of the run.
+        mean_return: The same of the mean return.
+        changed: Runs in which anything at all is different; 0 is exactly no forgetting.
+        most: The largest change of the mean return in any run, either way.
+    """
+
+    arm: str
+    task: str
+    runs: int
+    success: Estimate
+    mean_return: Estimate
+    changed: int
+    most: float
+
+
+def forgetting_of(arm: str, repeats: Sequence[Repeat], tasks: Sequence[str]) -> list[Forgetting]:
+    """Return what an arm's runs forgot, by sub-task; the last one has nothing after it, and is left out."""
+    rows: list[Forgetting] = []
+    for name in tasks[:-1]:
+        pairs = [
+            (task.evaluation, run.after[name])
+            for run in repeats
+            if (task := run.task(name)) is not None and name in run.after and run.tasks[-1] is not task
+        ]
+        if not pairs:
+            continue
+        lost = np.array([before.mean_return - after.mean_return for before, after in pairs])
+        success = np.array([before.success_rate - after.success_rate for before, after in pairs])
+        changed = sum(before != after for before, after in pairs)
+        most = float(np.abs(lost).max())
+        rows.append(Forgetting(arm, name, len(pairs), _mean(success), _mean(lost), changed, most))
+    return rows
+
+
+def _mean(values: Values) -> Estimate:
+    """Return the mean with its t interval, without one (not a number) for a single run."""
+    found = mean(values)
+    return found if len(values) > 1 else Estimate(found.value, float("nan"), float("nan"))

@@ -1,0 +1,153 @@
+"""The screen of a curriculum's study: repeats done by arm, where each worker is, time passed."""
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from pathnet_rl.console import number
+from pathnet_rl.transfer.arms import ARMS
+from pathnet_rl.transfer.study import TransferStudy
+from pathnet_rl.transfer.worker import Finished, Position
+
+REFRESHES_PER_S = 4
+PRINT_EVERY_S = 60.0  # where there is no terminal
+
+
+class TransferProgress:
+    """Shows where a study stands; a listener of :func:`pathnet_rl.transfer.study.run_study`.
+
+    Args:
+        heading: What runs, where and with what, in one line.
+        asked: The arms that were asked for; the study may need more.
+        console: Where to show it; standard output by default.
+    """
+
+    def __init__(self, heading: str, asked: Sequence[str], console: Console | None = None) -> None:
+        self._heading, self._asked, self._console = heading, asked, console or Console()
+        self._live: Live | None = None
+        self._positions: dict[int, Position] = {}
+        self._finished: list[Finished] = []
+        self._started = self._printed = time.monotonic()
+
+    def begin(self, study: TransferStudy, done: Sequence[tuple[str, int]]) -> None:
+        """Open the display, or print what is missing where there is no terminal."""
+        self._study, self._done = study, list(done)
+        for arm in study.arms:
+            if arm not in self._asked:
+                waiting = ", ".join(name for name in self._asked if ARMS[name].needs == arm)
+                self._heading += f"\n{arm} runs too: {waiting} takes as many environment steps as its run did"
+        if self._console.is_terminal:
+            self._live = Live(self._view(), console=self._console, refresh_per_second=REFRESHES_PER_S)
+            self._live.start()
+        else:
+            self._say(self._heading)
+            if done:
+                self._say(f"going on: {len(done)} runs are done, {self._total - len(done)} are missing")
+
+    @property
+    def _total(self) -> int:
+        return len(self._study.arms) * self._study.repeats
+
+    def position(self, position: Position) -> None:
+        """Note where a worker is."""
+        self._positions[position.worker] = position
+        self._refresh()
+
+    def repeat(self, finished: Finished) -> None:
+        """Count a finished run."""
+        self._positions.pop(finished.worker, None)
+        self._finished.append(finished)
+        self._done.append((finished.arm, finished.index))
+        if self._live is None:
+            self._say(f"{self._name(finished)} done in {_time(finished.wall_s)}: {_outcome(finished)}")
+        self._refresh()
+
+    def idle(self) -> None:
+        """Show that time passes."""
+        self._refresh()
+
+    def end(self) -> None:
+        """Leave the last view on the screen."""
+        self._positions.clear()
+        if self._live is not None:
+            self._live.update(self._view())
+            self._live.stop()
+        else:
+            self._console.print(self._table())
+
+    def _refresh(self) -> None:
+        if self._live is not None:
+            self._live.update(self._view())
+        elif time.monotonic() - self._printed > PRINT_EVERY_S:
+            self._printed = time.monotonic()
+            self._say(self._passed())
+            for position in self._positions.values():
+                self._say(f"  {self._place(position)}")
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+    def _view(self) -> Group:
+        workers = [Text(self._place(position), overflow="fold") for position in self._positions.values()]
+        return Group(
+            Text(self._heading, style="bold", overflow="fold"), self._table(), *workers, Text(self._passed())
+        )
+
+    def _table(self) -> Table:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("arm", no_wrap=True)
+        for name in ("runs", "mastered", "return, last sub-task", "env steps", "time"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for arm in self._study.arms:
+            done = sum(name == arm for name, _ in self._done)
+            here = [finished for finished in self._finished if finished.arm == arm]
+            tasks = [task for finished in here for task in finished.tasks]
+            table.add_row(
+                arm,
+                f"{done} of {self._study.repeats}",
+                f"{sum(task.mastered for task in tasks)} of {len(tasks)}" if tasks else "-",
+                number(_mean([finished.tasks[-1].evaluation.mean_return for finished in here]), ".4g"),
+                number(_mean([float(finished.tasks[-1].total_env_steps) for finished in here]), ",.0f"),
+                "-" if not here else _time(sum(finished.wall_s for finished in here) / len(here)),
+            )
+        return table
+
+    def _place(self, position: Position) -> str:
+        mean_return = number(position.mean_return, ".4g")
+        return (
+            f"{self._name(position)}: {position.task} {position.env_steps:,} of {position.budget_env_steps:,} "
+            f"environment steps, {position.env_steps_per_s:,.0f} a second, return {mean_return}"
+        )
+
+    def _name(self, of: Position | Finished) -> str:
+        return f"{of.arm} seed {self._study.curriculum.seed + of.index}"
+
+    def _passed(self) -> str:
+        """Describe the time passed, and about how much is left at the pace so far."""
+        passed, here = time.monotonic() - self._started, len(self._finished)
+        left = ""
+        if here and len(self._done) < self._total:
+            left = f", about {_time(passed / here * (self._total - len(self._done)))} left"
+        return f"{len(self._done)} of {self._total} runs, {_time(passed)} passed{left}"
+
+
+def _outcome(finished: Finished) -> str:
+    last = finished.tasks[-1]
+    mastered = sum(task.mastered for task in finished.tasks)
+    return (
+        f"{mastered} of {len(finished.tasks)} mastered, {last.task} returns {last.evaluation.mean_return:.4g} "
+        f"after {last.total_env_steps:,} environment steps"
+    )
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _time(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))
