@@ -20,7 +20,7 @@ from pathnet_agents.sub_task import SubTask, make_replay, under
 from pathnet_agents.transfer import SHARED, Gathered, Transfer
 from pathnet_rl.agent import Checkpoint
 from pathnet_rl.optimizer import Adam
-from pathnet_rl.paths import Path, from_lists, to_lists
+from pathnet_rl.paths import EMPTY, Path, from_lists, to_lists
 from pathnet_rl.records import Evaluation, Record, SubTaskRecord
 from pathnet_rl.rng import episode_seeds, numpy_generator
 from pathnet_rl.settings import NetworkSettings, SearchSettings, SubTaskSettings
@@ -224,7 +224,13 @@ class CurriculumAgent:
         """
         learned = self.learned[task]
         policy = GreedyPolicy(self._gather(learned), self.actions, self.device)
-        held_out = HeldOut(learned.settings.env, learned.settings.env_kwargs, learned.settings.advance.info_key)
+        settings = learned.settings
+        held_out = HeldOut(
+            settings.env,
+            settings.env_kwargs,
+            action_repeat=self.dqn.action_repeat,
+            measure=settings.advance.info_key,
+        )
         try:
             return summarise(held_out.run(policy, episode_seeds(seed, learned.index, "evaluation", episodes)))
         finally:
@@ -234,8 +240,6 @@ class CurriculumAgent:
         """Return all that decides how this agent goes on; see :class:`pathnet_rl.agent.Agent`."""
         tensors = {} if self.transfer is None else {f"net.{k}": v for k, v in self.transfer.tensors().items()}
         notes: dict[str, Any] = {
-            "inputs": self.transfer.inputs if self.transfer else 0,
-            "actions": self.actions,
             "total_env_steps": self.total_env_steps,
             "finished": [
                 {
@@ -266,11 +270,13 @@ class CurriculumAgent:
         self.total_env_steps = notes["total_env_steps"]
         for index, entry in enumerate(notes["finished"]):
             settings = SubTaskSettings.model_validate(entry["settings"])
-            path = from_lists(entry["path"], self.network.active)
+            path = self._path(entry["path"])
             self.finished[settings.name] = Learned(settings, index, path, 0, True, entry["newly_frozen"])
-        if not notes["inputs"]:
+        if not self.finished and notes["lesson"] is None:
             return
-        self.transfer = self._make_transfer(notes["inputs"], notes["actions"])
+        kind = Columns if self.dqn.transfer == "progressive" else SHARED[self.dqn.transfer]
+        inputs, outputs = kind.sizes(under("net.", tensors), self.network)
+        self.transfer = self._make_transfer(inputs, outputs - self.dqn.dueling)
         if notes["replay"] is not None:
             self._replay = make_replay(self.dqn, self.transfer, self.seed, 0)
             self._replay.load_state_dict(notes["replay"], under("replay.", tensors))
@@ -280,3 +286,10 @@ class CurriculumAgent:
         if lesson is not None:
             self.transfer.load_state_dict(lesson["transfer"])
             self._lesson = self._begin(begun[0], (lesson["state"], under("lesson.", tensors)))
+
+    def _path(self, modules: list[list[int]]) -> Path:
+        """Return the path of these modules, or say that this network has none such."""
+        path = from_lists(modules, self.network.active)
+        if len(path) != self.network.layers or path.max() >= self.network.modules or path.min() < EMPTY:
+            raise ValueError(f"{modules} is no path of this network")
+        return path

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias
+from typing import Any, SupportsFloat, TypeAlias
 
 import gymnasium
 import numpy as np
@@ -45,6 +45,31 @@ class Transitions:
     ended: NDArray[np.bool_]  # (lanes,)
 
 
+class RepeatedAction(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Takes every action several times over, unless the episode ends before; rewards add up.
+
+    At 50 decisions a second an action is worth hardly more than another; what is decided less often is told apart
+    more easily. The info's ``env_steps`` says how many steps were taken.
+
+    Args:
+        env: The environment.
+        times: How often.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], times: int) -> None:
+        super().__init__(env)
+        self.times = times
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Take the action and return what the last step gave, with the sum of the rewards."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        total, taken = float(reward), 1
+        while taken < self.times and not (terminated or truncated):
+            observation, reward, terminated, truncated, info = self.env.step(action)
+            total, taken = total + float(reward), taken + 1
+        return observation, total, terminated, truncated, {**info, "env_steps": taken}
+
+
 class Lanes:
     """A synchronous vector of one environment.
 
@@ -57,6 +82,7 @@ class Lanes:
         lanes: How many.
         seed: The run's seed.
         index: The sub-task's index.
+        action_repeat: How often every action is taken.
         next_level: Called with a lane that is about to start an episode; returns its level, None to leave the
             environment alone.
         measure: Key of the info that a finished episode is measured by, if any.
@@ -69,17 +95,21 @@ class Lanes:
         lanes: int,
         seed: int,
         index: int,
+        *,
+        action_repeat: int = 1,
         next_level: Callable[[int], float | None] = lambda _: None,
         measure: str | None = None,
     ) -> None:
         # Autoreset would draw its own seeds; disabled, a reset names the lanes and the seeds.
         self.envs = SyncVectorEnv(
-            [lambda: gymnasium.make(env, **env_kwargs) for _ in range(lanes)],
+            [lambda: RepeatedAction(gymnasium.make(env, **env_kwargs), action_repeat) for _ in range(lanes)],
             autoreset_mode=AutoresetMode.DISABLED,
         )
         self.lanes, self._next_level, self._measure = lanes, next_level, measure
+        self.env_steps = 0
+        """Environment steps of all lanes together so far."""
         self._generators = [numpy_generator(seed, index, f"episodes of lane {lane}") for lane in range(lanes)]
-        self._returns = np.zeros(lanes)
+        self._returns, self._steps = np.zeros(lanes), np.zeros(lanes, dtype=np.int64)
         self._begun = [Beginning(0, None) for _ in range(lanes)]
         self._actions: list[list[int]] = [[] for _ in range(lanes)]
         self.observation = self._reset(np.ones(lanes, dtype=bool))
@@ -89,7 +119,7 @@ class Lanes:
             seed = int(self._generators[lane].integers(2**31 - 1))
             self._begun[lane] = Beginning(seed, self._next_level(lane))
             self._actions[lane] = []
-        self._returns[lanes] = 0.0
+        self._returns[lanes], self._steps[lanes] = 0.0, 0
         return self._begin(lanes)
 
     def _begin(self, lanes: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -101,11 +131,13 @@ class Lanes:
         return observation.astype(np.float32, copy=False)
 
     def step(self, actions: NDArray[np.int64]) -> tuple[Transitions, list[Episode]]:
-        """Step every lane and restart those whose episode is over."""
+        """Take an action in every lane and restart those whose episode is over."""
         before = self.observation
         after, reward, terminated, truncated, info = self.envs.step(actions)
         after = after.astype(np.float32, copy=False)
         self._returns += reward
+        self._steps += info["env_steps"]
+        self.env_steps += int(info["env_steps"].sum())
         for taken, action in zip(self._actions, actions.tolist(), strict=True):
             taken.append(action)
         ended = terminated | truncated
@@ -117,12 +149,13 @@ class Lanes:
     def _episode(self, lane: int, info: dict[str, Any]) -> Episode:
         success = bool(info["is_success"][lane]) if "is_success" in info else None
         measured = None if self._measure is None else float(info[self._measure][lane])
-        return Episode(lane, float(self._returns[lane]), len(self._actions[lane]), success, measured)
+        return Episode(lane, float(self._returns[lane]), int(self._steps[lane]), success, measured)
 
     def state_dict(self) -> dict[str, Any]:
         """Return how every lane's episode began and what was done in it, as plain data."""
         return {
             "generators": [generator.bit_generator.state for generator in self._generators],
+            "env_steps": self.env_steps,
             "begun": [asdict(beginning) for beginning in self._begun],
             "actions": self._actions,
         }
@@ -133,12 +166,14 @@ class Lanes:
             generator.bit_generator.state = saved
         self._begun = [Beginning(**beginning) for beginning in state["begun"]]
         self._actions = [list(actions) for actions in state["actions"]]
-        self._returns[:] = 0.0
+        self.env_steps = state["env_steps"]
+        self._returns[:], self._steps[:] = 0.0, 0
         self.observation = self._begin(np.ones(self.lanes, dtype=bool)).copy()
         for lane, actions in enumerate(self._actions):
             for action in actions:
-                observation, reward, *_ = self.envs.envs[lane].step(action)
+                observation, reward, _, _, info = self.envs.envs[lane].step(action)
                 self._returns[lane] += float(reward)
+                self._steps[lane] += info["env_steps"]
                 self.observation[lane] = observation
 
     def close(self) -> None:
@@ -155,13 +190,22 @@ class HeldOut:
     Args:
         env: Gymnasium id.
         env_kwargs: Keyword arguments of the environment.
+        action_repeat: How often every action is taken.
         measure: Key of the info that a finished episode is measured by, if any.
         lanes: Environments flown side by side.
     """
 
-    def __init__(self, env: str, env_kwargs: dict[str, Any], measure: str | None = None, lanes: int = 20) -> None:
+    def __init__(
+        self,
+        env: str,
+        env_kwargs: dict[str, Any],
+        *,
+        action_repeat: int = 1,
+        measure: str | None = None,
+        lanes: int = 20,
+    ) -> None:
         self._measure = measure
-        self.envs = [gymnasium.make(env, **env_kwargs) for _ in range(lanes)]
+        self.envs = [RepeatedAction(gymnasium.make(env, **env_kwargs), action_repeat) for _ in range(lanes)]
 
     def run(self, policy: Policy, seeds: Sequence[int]) -> list[Episode]:
         """Run one episode a seed and return them in the order of the seeds; ``lane`` is the seed's position."""
@@ -175,15 +219,16 @@ class HeldOut:
             self._start(lane, waiting, flying, seeds, batch)
         while flying:
             actions = policy(batch)
-            for lane, (position, before, steps) in list(flying.items()):
+            for lane, (position, before, steps_before) in list(flying.items()):
                 batch[lane], reward, terminated, truncated, info = self.envs[lane].step(int(actions[lane]))
                 total = before + float(reward)
-                flying[lane] = (position, total, steps + 1)
+                steps = steps_before + info["env_steps"]
+                flying[lane] = (position, total, steps)
                 if terminated or truncated:
                     del flying[lane]
                     success = bool(info["is_success"]) if "is_success" in info else None
                     measured = None if self._measure is None else float(info[self._measure])
-                    done[position] = Episode(position, total, steps + 1, success, measured)
+                    done[position] = Episode(position, total, steps, success, measured)
                     self._start(lane, waiting, flying, seeds, batch)
         return [done[position] for position in range(len(seeds))]
 

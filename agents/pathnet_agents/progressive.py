@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pathnet_agents.population import Ancestor
+from pathnet_agents.transfer import named
 from pathnet_rl.network import glorot_rows
 from pathnet_rl.optimizer import Optimizer
 from pathnet_rl.passes import product
@@ -175,6 +176,12 @@ class Columns:
     def free_modules(self) -> list[int]:
         """Return zeros: a progressive network grows instead."""
         return [0] * self.network.layers
+
+    @staticmethod
+    def sizes(tensors: Mapping[str, Tensor], network: NetworkSettings) -> tuple[int, int]:
+        """Read them off the first layer and the head of a column; see :class:`pathnet_agents.transfer.Transfer`."""
+        first = named(tensors, ".0", within="column.").shape[-2] - 1
+        return first, named(tensors, f".{network.layers}", within="column.").shape[-1]
 
     def state_dict(self) -> dict[str, Any]:
         """Return nothing: a column draws once, when it begins."""

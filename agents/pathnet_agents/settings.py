@@ -20,6 +20,8 @@ class PathNetDQNSettings(AgentSettings):
     or `none` (a fresh network a sub-task)."""
     lanes: int = Field(default=16, ge=1, le=4096)
     """Environments stepped together; during a search they are spread over the population."""
+    action_repeat: int = Field(default=1, ge=1, le=1000)
+    """Environment steps that every action is taken for. On LunarLander 2 learns faster and collapses less."""
     batch_transitions: int = Field(default=64, ge=1, le=65_536)
     """Replay transitions per path and update during a search."""
     consolidate_batch_transitions: int = Field(default=128, ge=1, le=65_536)
@@ -78,6 +80,11 @@ class PathNetDQNSettings(AgentSettings):
                 "replay_transitions",
                 (f"{self.replay_transitions} never reach learning_starts={self.learning_starts}; give more"),
             )
+
+    def memory_bytes(self, network: NetworkSettings, search: SearchSettings) -> int:
+        """Add the replay, as if an observation had as many numbers as a module has units."""
+        transition_bytes = 4 * (2 * network.units + 5)
+        return super().memory_bytes(network, search) + self.replay_transitions * transition_bytes
 
     def build(
         self, network: NetworkSettings, search: SearchSettings, *, seed: int, device: str

@@ -26,6 +26,7 @@ from pathnet_rl.settings import SearchSettings, SubTaskSettings
 from pathnet_rl.task import Outcome
 
 PROBE_EPISODES = 5
+COUNTERS = ("episodes", "verifications", "updates", "probe_env_steps", "explores_since")
 REPORTED_EPISODES = 100  # success rate and mean return of a record are over so many
 
 
@@ -60,14 +61,15 @@ class SubTask:
         self.why: list[str] = []
         """Decisions taken since the listener last looked, in words."""
         self.level = level_of(settings, seed, index)
-        measure = settings.advance.info_key
-        self.lanes = Lanes(settings.env, settings.env_kwargs, dqn.lanes, seed, index, self.level.ask, measure)
-        self.held_out = HeldOut(settings.env, settings.env_kwargs, measure)
+        common: dict[str, Any] = {"action_repeat": dqn.action_repeat, "measure": settings.advance.info_key}
+        env, env_kwargs = settings.env, settings.env_kwargs
+        self.lanes = Lanes(env, env_kwargs, dqn.lanes, seed, index, next_level=self.level.ask, **common)
+        self.held_out = HeldOut(env, env_kwargs, **common)
         self.replay = make_replay(dqn, transfer, seed, index)
         self.optimizer = Adam(dqn.learning_rate, square_decay=dqn.square_decay)
         self.exploration = Exploration(dqn.exploration, numpy_generator(seed, index, "exploration"))
-        self.env_steps, self.episodes, self.verifications, self.updates = 0, 0, 0, 0
-        self._explores_since = 0
+        self.episodes, self.verifications, self.updates = 0, 0, 0
+        self.probe_env_steps, self.explores_since = 0, 0
         self.recent: deque[Episode] = deque(maxlen=max(REPORTED_EPISODES, settings.advance.window_episodes))
         self.assign(1)
 
@@ -79,14 +81,19 @@ class SubTask:
         self._target: tuple[Paths, list[torch.Tensor]] | None = None
 
     @property
+    def env_steps(self) -> int:
+        """Environment steps practised so far."""
+        return self.lanes.env_steps + self.probe_env_steps
+
+    @property
     def epsilon(self) -> float:
         """Probability of a random action at the next step."""
-        progress = min((self.env_steps - self._explores_since) / self.dqn.epsilon_decay_env_steps, 1.0)
+        progress = min((self.env_steps - self.explores_since) / self.dqn.epsilon_decay_env_steps, 1.0)
         return self.epsilon_start + progress * (self.dqn.epsilon_end - self.epsilon_start)
 
     def explore_anew(self) -> None:
         """Start the decay of epsilon over, such as for a new search."""
-        self._explores_since = self.env_steps
+        self.explores_since = self.env_steps
 
     def gather(self, paths: Paths, members: NDArray[np.int64], optimizer: Adam | None = None) -> Gathered:
         """Take these paths with these members' heads out, to run or train them."""
@@ -102,13 +109,14 @@ class SubTask:
         working = self.gather(paths, members, self.optimizer)
         target = self._target_for(working)
         losses: list[torch.Tensor] = []
-        rounds = -(-self.search.generation_env_steps // self.lanes.lanes)
+        steps_per_round = self.lanes.lanes * self.dqn.action_repeat
+        rounds = -(-self.search.generation_env_steps // steps_per_round)
         updates_due = 0.0
         for _ in range(rounds):
             self._act(working)
             if len(self.replay) < self.dqn.learning_starts:
                 continue
-            updates_due += self.lanes.lanes / self.dqn.env_steps_per_update
+            updates_due += steps_per_round / self.dqn.env_steps_per_update
             while updates_due >= 1:
                 losses.append(self._update(working, target))
                 updates_due -= 1
@@ -140,7 +148,6 @@ class SubTask:
         actions = self.exploration.choose(values, self.epsilon, self._member_of_lane, disagreement)
         transitions, episodes = self.lanes.step(actions)
         self.replay.add(transitions, self.settings.reward_scale)
-        self.env_steps += self.lanes.lanes
         for episode in episodes:
             self._finish(episode)
 
@@ -251,7 +258,7 @@ class SubTask:
         rng = numpy_generator(self.seed, self.index, "probe")
         policy = GreedyPolicy(weights, self.actions, self.transfer.device)
         episodes = self.held_out.run(policy, rng.integers(2**31 - 1, size=PROBE_EPISODES).tolist())
-        self.env_steps += sum(episode.steps for episode in episodes)
+        self.probe_env_steps += sum(episode.steps for episode in episodes)
         return float(np.mean([episode.undiscounted_return for episode in episodes]))
 
     def restart_level(self) -> None:
@@ -266,7 +273,7 @@ class SubTask:
             "lanes": self.lanes.state_dict(),
             "replay": self.replay.state_dict(),
             "exploration": self.exploration.rng.bit_generator.state,
-            "counters": [self.env_steps, self.episodes, self.verifications, self.updates, self._explores_since],
+            "counters": {name: getattr(self, name) for name in COUNTERS},
             "recent": [asdict(episode) for episode in self.recent],
             "returns": [list(returns) for returns in self._returns],
             "counts": self._counts.tolist(),
@@ -285,7 +292,8 @@ class SubTask:
         self.lanes.load_state_dict(state["lanes"])
         self.replay.load_state_dict(state["replay"], under("replay.", tensors))
         self.exploration.rng.bit_generator.state = state["exploration"]
-        self.env_steps, self.episodes, self.verifications, self.updates, self._explores_since = state["counters"]
+        for name in COUNTERS:
+            setattr(self, name, state["counters"][name])
         self.recent.extend(Episode(**episode) for episode in state["recent"])
         self.assign(len(state["returns"]))
         for returns, saved in zip(self._returns, state["returns"], strict=True):
@@ -309,7 +317,7 @@ def make_replay(dqn: PathNetDQNSettings, transfer: Transfer, seed: int, index: i
         lanes=dqn.lanes,
         inputs=transfer.inputs,
         steps=dqn.return_steps,
-        discount=dqn.discount,
+        discount=dqn.discount**dqn.action_repeat,
         device=transfer.device,
         generator=torch_generator(seed, index, "replay"),
         prioritized=dqn.prioritized,

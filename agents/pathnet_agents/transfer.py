@@ -104,6 +104,15 @@ class Transfer(Protocol):
         """Return how many modules are still open, by layer."""
         ...
 
+    @staticmethod
+    def sizes(tensors: Mapping[str, Tensor], network: NetworkSettings) -> tuple[int, int]:
+        """Return how many numbers an observation and a head have, by what :meth:`tensors` gave.
+
+        Raises:
+            ValueError: If these are no such tensors.
+        """
+        ...
+
     def state_dict(self) -> dict[str, Any]:
         """Return where the draws of the sub-task that has begun stand, as plain data."""
         ...
@@ -204,6 +213,12 @@ class FreezePaths:
         """Count the modules that are not frozen."""
         return [int(count) for count in (~self.net.frozen_rlm[0]).sum(axis=1)]
 
+    @staticmethod
+    def sizes(tensors: Mapping[str, Tensor], network: NetworkSettings) -> tuple[int, int]:
+        """Read them off a first layer and a head; see :class:`Transfer`."""
+        first, head = named(tensors, "layer.0.initial"), named(tensors, ".values", within="head.")
+        return first.shape[-1] // network.units - 1, head.shape[-1] // (network.units + 1)
+
     def state_dict(self) -> dict[str, Any]:
         """Return the generators of paths and of heads."""
         head = self.head_generator.get_state().tolist()
@@ -294,6 +309,18 @@ class FreshNetworks(FreezePaths):
             self.begin(task, index)
             own = {name: tensor for name, tensor in tensors.items() if name.startswith(f"{task}.")}
             self.net.load_state_dict({name.removeprefix(f"{task}."): tensor for name, tensor in own.items()})
+
+
+def named(tensors: Mapping[str, Tensor], ending: str, within: str = "") -> Tensor:
+    """Return the first tensor whose name ends like this and has that in it.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    for name, tensor in tensors.items():
+        if name.endswith(ending) and within in name:
+            return tensor
+    raise ValueError(f"no tensor {within}*{ending} is there")
 
 
 SHARED: dict[Kind, type[FreezePaths]] = {"freeze": FreezePaths, "fine-tune": FineTune, "none": FreshNetworks}
