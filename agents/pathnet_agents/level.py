@@ -10,7 +10,7 @@ from pathnet_rl.rng import seed_sequence
 from pathnet_rl.settings import SubTaskSettings
 from pathnet_rl.teacher import ENTRY_POINTS, Outcome, Teacher
 
-STEP = 0.1
+LARGEST_STEP, SMALLEST_STEP = 0.1, 0.0125
 WINDOW_EPISODES = 20
 LOWER_BELOW = 0.2
 
@@ -78,7 +78,9 @@ class FullLevel:
 class AdaptiveLevel:
     """Rises a step when most of the latest episodes succeed, falls a step when few do.
 
-    An episode that began at another level than the present one is not counted.
+    A fall halves the step and a rise lets it grow again by half, so that where a little more is far too much, as
+    with the last of the fuel, the way there is taken in small steps. An episode that began at another level than
+    the present one is not counted.
 
     Args:
         raise_from: Success rate of the latest episodes from which the level rises.
@@ -87,7 +89,7 @@ class AdaptiveLevel:
     def __init__(self, raise_from: float) -> None:
         self.raise_from = raise_from
         self.value: float | None = 0.0
-        self._level = 0.0
+        self._level, self._step = 0.0, LARGEST_STEP
         self._begun: dict[int, float] = {}  # the level that each lane's episode began at
         self._successes: deque[bool] = deque(maxlen=WINDOW_EPISODES)
 
@@ -111,32 +113,37 @@ class AdaptiveLevel:
             return None
         rate = sum(self._successes) / WINDOW_EPISODES
         if rate >= self.raise_from and self._level < 1.0:
-            return self._move(STEP, rate, "up")
+            self._set(self._level + self._step)
+            self._step = min(1.5 * self._step, LARGEST_STEP)
+            return self._told("up", rate)
         if rate < LOWER_BELOW and self._level > 0.0:
-            return self._move(-STEP, rate, "down")
+            self._set(self._level - self._step)
+            self._step = max(0.5 * self._step, SMALLEST_STEP)
+            return self._told("down", rate)
         return None
 
-    def _move(self, step: float, rate: float, direction: str) -> str:
-        self._set(round(min(max(self._level + step, 0.0), 1.0), 6))
+    def _told(self, direction: str, rate: float) -> str:
         self._successes.clear()
-        return f"level {direction} to {self._level:.1f}: {rate:.0%} of {WINDOW_EPISODES} episodes succeeded"
+        return f"level {direction} to {self._level:.2g}: {rate:.0%} of {WINDOW_EPISODES} episodes succeeded"
 
     def restart(self) -> None:
         """Go back to the easiest level."""
         self._set(0.0)
+        self._step = LARGEST_STEP
         self._successes.clear()
 
     def _set(self, level: float) -> None:
-        self.value = self._level = level
+        self.value = self._level = round(min(max(level, 0.0), 1.0), 6)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the level, the window and what each lane began at."""
         begun = [[lane, level] for lane, level in self._begun.items()]
-        return {"level": self._level, "successes": list(self._successes), "begun": begun}
+        return {"level": self._level, "step": self._step, "successes": list(self._successes), "begun": begun}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on at the same level."""
         self._set(state["level"])
+        self._step = state["step"]
         self._begun = dict(state["begun"])
         self._successes = deque(state["successes"], maxlen=WINDOW_EPISODES)
 

@@ -27,6 +27,15 @@ def test_an_episode_that_began_at_another_level_does_not_count():
         assert level.record(1, True, 0.0) is None
 
 
+def test_after_a_fall_the_steps_are_smaller_and_grow_again():
+    level = AdaptiveLevel(raise_from=0.8)
+    values = []
+    for success in (True, True, False, True, True, True, False):
+        record(level, [success] * WINDOW_EPISODES)
+        values.append(level.value)
+    assert values == [0.1, 0.2, 0.1, 0.15, 0.225, 0.325, 0.225]
+
+
 def test_it_rises_from_the_rate_that_the_sub_task_gives():
     level = AdaptiveLevel(raise_from=0.5)
     assert record(level, [True, False] * (WINDOW_EPISODES // 2)) != []
@@ -36,7 +45,7 @@ def test_it_falls_when_few_episodes_succeed_but_never_below_zero():
     level = AdaptiveLevel(raise_from=0.8)
     record(level, [True] * WINDOW_EPISODES)
     assert record(level, [False] * WINDOW_EPISODES) == [
-        f"level down to 0.0: 0% of {WINDOW_EPISODES} episodes succeeded"
+        f"level down to 0: 0% of {WINDOW_EPISODES} episodes succeeded"
     ]
     assert record(level, [False] * 200) == []
     assert level.value == 0
