@@ -10,7 +10,7 @@ from pathnet_rl.rng import seed_sequence
 from pathnet_rl.settings import SubTaskSettings
 from pathnet_rl.teacher import ENTRY_POINTS, Outcome, Teacher
 
-LARGEST_STEP, SMALLEST_STEP = 0.1, 0.0125
+STEP, SMALLEST_STEP = 0.1, 0.0125
 WINDOW_EPISODES = 20
 LOWER_BELOW = 0.2
 
@@ -76,11 +76,11 @@ class FullLevel:
 
 
 class AdaptiveLevel:
-    """Rises a step when most of the latest episodes succeed, falls a step when few do.
+    """Rises when most of the latest episodes succeed, falls when few do.
 
-    A fall halves the step and a rise lets it grow again by half, so that where a little more is far too much, as
-    with the last of the fuel, the way there is taken in small steps. An episode that began at another level than
-    the present one is not counted.
+    A fall is always a whole step and halves the next rise; a rise lets the next one grow again by half. Where a
+    little more is far too much, as with the last of the fuel, the way up is so taken in small steps. An episode
+    that began at another level than the present one is not counted.
 
     Args:
         raise_from: Success rate of the latest episodes from which the level rises.
@@ -89,7 +89,7 @@ class AdaptiveLevel:
     def __init__(self, raise_from: float) -> None:
         self.raise_from = raise_from
         self.value: float | None = 0.0
-        self._level, self._step = 0.0, LARGEST_STEP
+        self._level, self._rise = 0.0, STEP
         self._begun: dict[int, float] = {}  # the level that each lane's episode began at
         self._successes: deque[bool] = deque(maxlen=WINDOW_EPISODES)
 
@@ -113,12 +113,12 @@ class AdaptiveLevel:
             return None
         rate = sum(self._successes) / WINDOW_EPISODES
         if rate >= self.raise_from and self._level < 1.0:
-            self._set(self._level + self._step)
-            self._step = min(1.5 * self._step, LARGEST_STEP)
+            self._set(self._level + self._rise)
+            self._rise = min(1.5 * self._rise, STEP)
             return self._told("up", rate)
         if rate < LOWER_BELOW and self._level > 0.0:
-            self._set(self._level - self._step)
-            self._step = max(0.5 * self._step, SMALLEST_STEP)
+            self._set(self._level - STEP)
+            self._rise = max(0.5 * self._rise, SMALLEST_STEP)
             return self._told("down", rate)
         return None
 
@@ -129,7 +129,7 @@ class AdaptiveLevel:
     def restart(self) -> None:
         """Go back to the easiest level."""
         self._set(0.0)
-        self._step = LARGEST_STEP
+        self._rise = STEP
         self._successes.clear()
 
     def _set(self, level: float) -> None:
@@ -138,12 +138,12 @@ class AdaptiveLevel:
     def state_dict(self) -> dict[str, Any]:
         """Return the level, the window and what each lane began at."""
         begun = [[lane, level] for lane, level in self._begun.items()]
-        return {"level": self._level, "step": self._step, "successes": list(self._successes), "begun": begun}
+        return {"level": self._level, "rise": self._rise, "successes": list(self._successes), "begun": begun}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on at the same level."""
         self._set(state["level"])
-        self._step = state["step"]
+        self._rise = state["rise"]
         self._begun = dict(state["begun"])
         self._successes = deque(state["successes"], maxlen=WINDOW_EPISODES)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from pathnet_rl.configuration import ConfigurationError
 from pathnet_rl.crew import leave_with_parent
 from pathnet_rl.curriculum import Curriculum
 from pathnet_rl.durable import remove_directory, write_file
@@ -18,10 +19,10 @@ from pathnet_rl.listener import Listener
 from pathnet_rl.lock import sole_writer
 from pathnet_rl.picture import PictureFiles
 from pathnet_rl.records import Evaluation, GenerationRecord, Record, SubTaskRecord
-from pathnet_rl.run import PICTURES, Run
+from pathnet_rl.run import PICTURES, Run, RunError
 from pathnet_rl.settings import NetworkSettings, SubTaskSettings
 from pathnet_rl.tensorboard import TensorBoardListener
-from pathnet_rl.training import load_agent, train
+from pathnet_rl.training import find_start, load_agent, train
 from pathnet_rl.transfer.arms import ARMS, curriculum_of
 
 FINISHED = "repeat.json"
@@ -35,7 +36,7 @@ class Job:
     Attributes:
         arm: Name of its arm.
         index: Which repeat.
-        directory: Where to; a run that was begun there before is removed.
+        directory: Where to; a run that was begun there before goes on.
         budget_env_steps: For an arm that learns the last sub-task alone.
     """
 
@@ -70,13 +71,18 @@ class Finished:
     wall_s: float
 
 
-def clear_unfinished(directory: Path) -> None:
-    """Remove the directory of a run that an interruption left unfinished, so that it is trained anew.
+def open_run(directory: Path, curriculum: Curriculum, device: str) -> tuple[Run, bool]:
+    """Return the run to go on with, and whether an interruption left it there.
 
-    The one place to change where single runs can be resumed.
+    What is there and cannot be gone on with, such as the run of a baseline that writes no checkpoints to resume
+    from, is removed and begun anew.
     """
-    if not (directory / FINISHED).exists():
-        remove_directory(directory)
+    if directory.exists():
+        try:
+            return Run.open_to_resume(directory, curriculum, device=device), True
+        except (RunError, ConfigurationError):
+            remove_directory(directory)
+    return Run.create(directory, curriculum, device=device), False
 
 
 def run_job(
@@ -94,11 +100,11 @@ def run_job(
     changed = curriculum_of(
         ARMS[job.arm], curriculum, seed=curriculum.seed + job.index, budget_env_steps=job.budget_env_steps
     )
-    clear_unfinished(job.directory)
-    run = Run.create(job.directory, changed, device=device)
+    run, begun = open_run(job.directory, changed, device)
     files: list[Listener] = [TensorBoardListener(run.directory), PictureFiles(run.directory / PICTURES)]
     with sole_writer(run.directory):
-        tasks = train(run, [*files, *listeners], device=device)
+        start = find_start(run) if begun else None
+        tasks = train(run, [*files, *listeners], device=device, start=start)
         after = evaluate_again(run, tasks, device)
         _write_finished(job, after, time.perf_counter() - started)
     return tasks

@@ -27,7 +27,7 @@ def test_an_episode_that_began_at_another_level_does_not_count():
         assert level.record(1, True, 0.0) is None
 
 
-def test_after_a_fall_the_steps_are_smaller_and_grow_again():
+def test_after_a_fall_the_rises_are_smaller_and_grow_again():
     level = AdaptiveLevel(raise_from=0.8)
     values = []
     for success in (True, True, False, True, True, True, False):
