@@ -16,7 +16,7 @@ from pathnet_agents.population import Ancestor
 from pathnet_agents.progressive import Columns
 from pathnet_agents.replay import Replay
 from pathnet_agents.settings import PathNetDQNSettings
-from pathnet_agents.sub_task import SubTask, make_replay, under
+from pathnet_agents.sub_task import SubTask, make_replay, recipe_of, under
 from pathnet_agents.transfer import SHARED, Gathered, Transfer
 from pathnet_rl.agent import Checkpoint
 from pathnet_rl.optimizer import Adam
@@ -224,13 +224,7 @@ class CurriculumAgent:
         """
         learned = self.learned[task]
         policy = GreedyPolicy(self._gather(learned), self.actions, self.device)
-        settings = learned.settings
-        held_out = HeldOut(
-            settings.env,
-            settings.env_kwargs,
-            action_repeat=self.dqn.action_repeat,
-            measure=settings.advance.info_key,
-        )
+        held_out = HeldOut(recipe_of(learned.settings, self.dqn))
         try:
             return summarise(held_out.run(policy, episode_seeds(seed, learned.index, "evaluation", episodes)))
         finally:

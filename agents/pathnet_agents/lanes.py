@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, SupportsFloat, TypeAlias
+from typing import Any, TypeAlias
 
-import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from numpy.typing import NDArray
 
+from pathnet_agents.lane_env import Recipe
+from pathnet_agents.patience import Patience
 from pathnet_rl.rng import numpy_generator
 
 Policy: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.int64]]  # (batch, inputs) -> (batch,)
@@ -45,31 +46,6 @@ class Transitions:
     ended: NDArray[np.bool_]  # (lanes,)
 
 
-class RepeatedAction(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Takes every action several times over, unless the episode ends before; rewards add up.
-
-    At 50 decisions a second an action is worth hardly more than another; what is decided less often is told apart
-    more easily. The info's ``env_steps`` says how many steps were taken.
-
-    Args:
-        env: The environment.
-        times: How often.
-    """
-
-    def __init__(self, env: gymnasium.Env[Any, Any], times: int) -> None:
-        super().__init__(env)
-        self.times = times
-
-    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
-        """Take the action and return what the last step gave, with the sum of the rewards."""
-        observation, reward, terminated, truncated, info = self.env.step(action)
-        total, taken = float(reward), 1
-        while taken < self.times and not (terminated or truncated):
-            observation, reward, terminated, truncated, info = self.env.step(action)
-            total, taken = total + float(reward), taken + 1
-        return observation, total, terminated, truncated, {**info, "env_steps": taken}
-
-
 class Lanes:
     """A synchronous vector of one environment.
 
@@ -77,35 +53,34 @@ class Lanes:
     without those before it.
 
     Args:
-        env: Gymnasium id.
-        env_kwargs: Keyword arguments of the environment.
+        recipe: How to make one.
         lanes: How many.
         seed: The run's seed.
         index: The sub-task's index.
-        action_repeat: How often every action is taken.
         next_level: Called with a lane that is about to start an episode; returns its level, None to leave the
             environment alone.
-        measure: Key of the info that a finished episode is measured by, if any.
+        patience: With environments that fail.
     """
 
     def __init__(
         self,
-        env: str,
-        env_kwargs: dict[str, Any],
+        recipe: Recipe,
         lanes: int,
         seed: int,
         index: int,
         *,
-        action_repeat: int = 1,
         next_level: Callable[[int], float | None] = lambda _: None,
-        measure: str | None = None,
+        patience: Patience | None = None,
     ) -> None:
         # Autoreset would draw its own seeds; disabled, a reset names the lanes and the seeds.
         self.envs = SyncVectorEnv(
-            [lambda: RepeatedAction(gymnasium.make(env, **env_kwargs), action_repeat) for _ in range(lanes)],
+            [recipe.make for _ in range(lanes)],
             autoreset_mode=AutoresetMode.DISABLED,
         )
-        self.lanes, self._next_level, self._measure = lanes, next_level, measure
+        self.lanes, self._next_level, self._measure = lanes, next_level, recipe.measure
+        self.failures: list[str] = []
+        """Environments that have failed since the last look, each with what it takes to see it again."""
+        self._patience = patience or Patience()
         self.env_steps = 0
         """Environment steps of all lanes together so far."""
         self._generators = [numpy_generator(seed, index, f"episodes of lane {lane}") for lane in range(lanes)]
@@ -133,7 +108,8 @@ class Lanes:
     def step(self, actions: NDArray[np.int64]) -> tuple[Transitions, list[Episode]]:
         """Take an action in every lane and restart those whose episode is over."""
         before = self.observation
-        after, reward, terminated, truncated, info = self.envs.step(actions)
+        with self._patience:
+            after, reward, terminated, truncated, info = self.envs.step(actions)
         after = after.astype(np.float32, copy=False)
         self._returns += reward
         self._steps += info["env_steps"]
@@ -141,10 +117,20 @@ class Lanes:
         for taken, action in zip(self._actions, actions.tolist(), strict=True):
             taken.append(action)
         ended = terminated | truncated
+        for lane in np.flatnonzero(info.get("_failure", np.zeros(self.lanes, dtype=bool))).tolist():
+            self._note_failure(lane, info["failure"][lane])
         episodes = [self._episode(lane, info) for lane in np.flatnonzero(ended).tolist()]
         transitions = Transitions(before, actions, reward.astype(np.float32), after, terminated.copy(), ended)
         self.observation = self._reset(ended) if episodes else after
         return transitions, episodes
+
+    def _note_failure(self, lane: int, failure: str) -> None:
+        """Say how the failure can be seen again, and give up where there are too many."""
+        actions = " ".join(map(str, self._actions[lane]))
+        seed, level = self._begun[lane].seed, self._begun[lane].level
+        start = f"seed {seed}" if level is None else f"seed {seed}, level {level:g}"
+        self.failures.append(f"lane {lane}'s environment failed, {failure} ({start}, actions {actions})")
+        self._patience.count(self.failures[-1])
 
     def _episode(self, lane: int, info: dict[str, Any]) -> Episode:
         success = bool(info["is_success"][lane]) if "is_success" in info else None
@@ -188,24 +174,15 @@ class HeldOut:
     others are still running.
 
     Args:
-        env: Gymnasium id.
-        env_kwargs: Keyword arguments of the environment.
-        action_repeat: How often every action is taken.
-        measure: Key of the info that a finished episode is measured by, if any.
+        recipe: How to make one.
         lanes: Environments flown side by side.
+        patience: With environments that fail; their episodes are flown again.
     """
 
-    def __init__(
-        self,
-        env: str,
-        env_kwargs: dict[str, Any],
-        *,
-        action_repeat: int = 1,
-        measure: str | None = None,
-        lanes: int = 20,
-    ) -> None:
-        self._measure = measure
-        self.envs = [RepeatedAction(gymnasium.make(env, **env_kwargs), action_repeat) for _ in range(lanes)]
+    def __init__(self, recipe: Recipe, lanes: int = 20, patience: Patience | None = None) -> None:
+        self._measure = recipe.measure
+        self._patience = patience or Patience()
+        self.envs = [recipe.make() for _ in range(lanes)]
 
     def run(self, policy: Policy, seeds: Sequence[int]) -> list[Episode]:
         """Run one episode a seed and return them in the order of the seeds; ``lane`` is the seed's position."""
@@ -219,17 +196,23 @@ class HeldOut:
             self._start(lane, waiting, flying, seeds, batch)
         while flying:
             actions = policy(batch)
-            for lane, (position, before, steps_before) in list(flying.items()):
-                batch[lane], reward, terminated, truncated, info = self.envs[lane].step(int(actions[lane]))
-                total = before + float(reward)
-                steps = steps_before + info["env_steps"]
+            with self._patience:
+                answers = {lane: self.envs[lane].step(int(actions[lane])) for lane in flying}
+            for lane, (batch[lane], reward, terminated, truncated, info) in answers.items():
+                position, before, steps_before = flying[lane]
+                total, steps = before + float(reward), steps_before + info["env_steps"]
                 flying[lane] = (position, total, steps)
-                if terminated or truncated:
-                    del flying[lane]
+                if not (terminated or truncated):
+                    continue
+                del flying[lane]
+                if "failure" in info:
+                    self._patience.count(f"a held-out one, {info['failure']} (seed {seeds[position]})")
+                    waiting.append(position)
+                else:
                     success = bool(info["is_success"]) if "is_success" in info else None
                     measured = None if self._measure is None else float(info[self._measure])
                     done[position] = Episode(position, total, steps, success, measured)
-                    self._start(lane, waiting, flying, seeds, batch)
+                self._start(lane, waiting, flying, seeds, batch)
         return [done[position] for position in range(len(seeds))]
 
     def _start(

@@ -68,6 +68,11 @@ class PathNetDQNSettings(AgentSettings):
     epsilon_decay_env_steps: int = Field(default=30_000, ge=1, le=1_000_000_000)
     """Environment steps of the linear decay."""
 
+    step_timeout_s: float = Field(default=60.0, ge=0.0, le=86_400.0)
+    """Seconds that a step of all lanes may take before the environment at it is replaced; 0 for no limit."""
+    failures_per_hour: int = Field(default=10, ge=0, le=1_000_000)
+    """Environments that may fail within an hour, each replaced by a fresh one, before the run stops."""
+
     def conflicts(self, network: NetworkSettings, search: SearchSettings) -> Iterator[tuple[str, str]]:
         """Yield what does not fit: the lanes are spread evenly over the population, epsilon only falls."""
         if self.lanes % search.population:

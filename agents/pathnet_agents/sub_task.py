@@ -13,8 +13,10 @@ from torch.nn.functional import huber_loss
 from pathnet_agents.double_dqn import action_values, values_and_targets
 from pathnet_agents.exploration import Exploration
 from pathnet_agents.greedy import GreedyPolicy, summarise
+from pathnet_agents.lane_env import Recipe
 from pathnet_agents.lanes import Episode, HeldOut, Lanes
 from pathnet_agents.level import AdaptiveLevel, level_of
+from pathnet_agents.patience import Patience
 from pathnet_agents.replay import Replay
 from pathnet_agents.settings import PathNetDQNSettings
 from pathnet_agents.transfer import Gathered, Transfer
@@ -61,10 +63,10 @@ class SubTask:
         self.why: list[str] = []
         """Decisions taken since the listener last looked, in words."""
         self.level = level_of(settings, seed, index)
-        common: dict[str, Any] = {"action_repeat": dqn.action_repeat, "measure": settings.advance.info_key}
-        env, env_kwargs = settings.env, settings.env_kwargs
-        self.lanes = Lanes(env, env_kwargs, dqn.lanes, seed, index, next_level=self.level.ask, **common)
-        self.held_out = HeldOut(env, env_kwargs, **common)
+        recipe = recipe_of(settings, dqn)
+        patience = Patience(dqn.step_timeout_s, dqn.failures_per_hour)
+        self.lanes = Lanes(recipe, dqn.lanes, seed, index, next_level=self.level.ask, patience=patience)
+        self.held_out = HeldOut(recipe, patience=patience)
         self.replay = make_replay(dqn, transfer, seed, index)
         self.optimizer = Adam(dqn.learning_rate, square_decay=dqn.square_decay)
         self.exploration = Exploration(dqn.exploration, numpy_generator(seed, index, "exploration"))
@@ -148,6 +150,8 @@ class SubTask:
         actions = self.exploration.choose(values, self.epsilon, self._member_of_lane, disagreement)
         transitions, episodes = self.lanes.step(actions)
         self.replay.add(transitions, self.settings.reward_scale)
+        self.why += self.lanes.failures
+        self.lanes.failures.clear()
         for episode in episodes:
             self._finish(episode)
 
@@ -308,6 +312,11 @@ class SubTask:
         """Close every environment."""
         self.lanes.close()
         self.held_out.close()
+
+
+def recipe_of(settings: SubTaskSettings, dqn: PathNetDQNSettings) -> Recipe:
+    """Return how a sub-task's environments are made."""
+    return Recipe(settings.env, settings.env_kwargs, dqn.action_repeat, settings.advance.info_key)
 
 
 def make_replay(dqn: PathNetDQNSettings, transfer: Transfer, seed: int, index: int) -> Replay:

@@ -1,0 +1,78 @@
+"""LaneEnv: one environment of a lane, its action held for some steps, its failures kept from the other lanes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, SupportsFloat
+
+import gymnasium
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to make the environments of a sub-task.
+
+    Attributes:
+        env: Gymnasium id.
+        env_kwargs: Keyword arguments of the environment.
+        action_repeat: How often every action is taken.
+        measure: Key of the info that a finished episode is measured by, if any.
+    """
+
+    env: str
+    env_kwargs: dict[str, Any] = field(default_factory=dict[str, Any])
+    action_repeat: int = 1
+    measure: str | None = None
+
+    def make(self) -> "LaneEnv":
+        """Make one."""
+        return LaneEnv(lambda: gymnasium.make(self.env, **self.env_kwargs), self.action_repeat)
+
+
+class LaneEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Takes every action several times over, unless the episode ends before; rewards add up.
+
+    At 50 decisions a second an action is worth hardly more than another; what is decided less often is told apart
+    more easily. The info's ``env_steps`` says how many steps were taken.
+
+    An environment that raises in a step is thrown away: the episode ends there, as at a time limit, the info's
+    ``failure`` says why, and the next reset is a fresh environment's.
+
+    Args:
+        make: Makes the environment.
+        times: How often an action is taken.
+    """
+
+    def __init__(self, make: Callable[[], gymnasium.Env[Any, Any]], times: int = 1) -> None:
+        super().__init__(make())
+        self._make, self.times = make, times
+        self._latest: tuple[Any, dict[str, Any]] = (None, {})
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start an episode."""
+        self._latest = self.env.reset(seed=seed, options=options)
+        return self._latest
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Take the action and return what the last step gave, with the sum of the rewards."""
+        total, taken, over = 0.0, 0, (False, False)
+        while taken < self.times and not any(over):
+            try:
+                observation, reward, terminated, truncated, info = self.env.step(action)
+            except Exception as error:  # noqa: BLE001 - environments of others raise what they like
+                return self._failed(error, total, taken)
+            total, taken, over = total + float(reward), taken + 1, (terminated, truncated)
+            self._latest = (observation, info)
+        observation, info = self._latest
+        return observation, total, *over, {**info, "env_steps": taken}
+
+    def _failed(self, error: Exception, total: float, taken: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """End the episode on the last observation and put a fresh environment in the failed one's place."""
+        level = getattr(self.env.unwrapped, "level", None)
+        self.env = self._make()
+        if level is not None:
+            self.env.set_wrapper_attr("level", level)
+        observation, info = self._latest
+        failure = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return observation, total, False, True, {**info, "env_steps": taken, "failure": failure}
