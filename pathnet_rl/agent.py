@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 ENTRY_POINTS = "pathnet_rl.agents"
 
 
+class AgentError(RuntimeError):
+    """Learning cannot go on; the message says why and since when. What was learned before is not lost."""
+
+
 class LearnedTask(Protocol):
     """What an agent tells of a sub-task it has learned."""
 

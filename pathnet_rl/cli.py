@@ -179,6 +179,7 @@ def resume(
 def _train(run: "Run", pace: "Pace", *, resume: bool) -> None:
     from rich.console import Console as Screen
 
+    from pathnet_rl.agent import AgentError
     from pathnet_rl.checkpoint import CheckpointError, checkpoints
     from pathnet_rl.console import summary_table
     from pathnet_rl.interruption import Interrupted
@@ -196,6 +197,9 @@ def _train(run: "Run", pace: "Pace", *, resume: bool) -> None:
             finished = train_run(run, _listeners(run, run.device), device=run.device, start=start, pace=pace)
     except (CheckpointError, LockError, RunError) as error:
         refuse(error)
+    except AgentError as error:
+        typer.echo(f"stopped: {error}\nwhat was learned before is in {run.directory}", err=True)
+        raise typer.Exit(1) from None
     except Interrupted as error:
         saved = "saved" if checkpoints(run.directory) else "nothing was learned yet"
         typer.echo(f"interrupted; {saved}; go on with: pathnet-rl resume {run.directory}", err=True)

@@ -89,6 +89,18 @@ class Evolution:
         """
         raise NotImplementedError
 
+    def replace_failed(self) -> list[Replacement]:
+        """Overwrite every member whose fitness is not a number by a mutated copy of the best one.
+
+        Returns:
+            Who was replaced by whom; nobody where no member is sound.
+        """
+        sound = np.flatnonzero(~np.isnan(self.fitness))
+        if not len(sound):
+            return []
+        best = int(sound[np.argmax(self.fitness[sound])])
+        return [self._overwrite(int(member), best) for member in np.flatnonzero(np.isnan(self.fitness))]
+
     def state_dict(self) -> dict[str, Any]:
         """Return all that changes as plain data, the generator apart; a fitness that is not finite is a word."""
         return {

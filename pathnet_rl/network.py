@@ -157,6 +157,17 @@ class PathNet:
             stack.still(replica, open_rows)
         self.trained_rlm[replica][~self.frozen_rlm[replica]] = 0
 
+    def reinitialise_lost(self, *, replica: int = 0) -> int:
+        """Return every open module with a number that is not finite to its initial weights; return how many."""
+        lost = 0
+        for layer, (stack, initial_rmk) in enumerate(zip(self.stacks, self.initial_rmk, strict=True)):
+            open_rows = torch.from_numpy(~self.frozen_rlm[replica, layer]).to(self.device)
+            rows = open_rows & ~stack.values_rmk[replica].isfinite().all(-1)
+            stack.values_rmk[replica, rows] = initial_rmk[replica, rows]
+            stack.still(replica, rows)
+            lost += int(rows.sum())
+        return lost
+
     def clone_module(self, layer: int, source: int, target: int, *, replica: int = 0) -> None:
         """Let an open module start as a copy of another; goes beyond the paper, which resets instead.
 

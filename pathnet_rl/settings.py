@@ -129,6 +129,8 @@ class SubTaskSettings(Settings):
     """Keyword arguments of `gymnasium.make`, such as `reward: shaped`."""
     reward_scale: float = Field(default=1.0, gt=0.0, le=1e6)
     """Rewards are multiplied by this before learning; returns are always reported unscaled."""
+    discount: float | None = Field(default=None, ge=0.0, lt=1.0)
+    """Discount per environment step instead of the agent's; the longer an episode, the nearer to 1."""
     level: Literal["fixed", "adaptive"] = "fixed"
     """`adaptive`: start states move from easiest to full as episodes succeed (the environment needs `level`)."""
     teacher: str | None = None

@@ -10,6 +10,7 @@ import torch
 
 from pathnet_agents.sub_task import REPORTED_EPISODES, SubTask
 from pathnet_agents.transfer import Gathered
+from pathnet_rl.agent import AgentError
 from pathnet_rl.evolution import EVOLUTIONS, Alone, Evolution
 from pathnet_rl.paths import Path, Paths, diversity, to_lists
 from pathnet_rl.records import Evaluation, GenerationRecord
@@ -97,12 +98,33 @@ class Lesson:
         while not self.why:
             started, steps = time.perf_counter(), self.sub_task.env_steps
             generation, phase = self.search.step(self.sub_task), self.phase
+            self._replace_failed(generation)
             self.path, self.member = generation.best_path, generation.best
             env_steps_per_s = (self.sub_task.env_steps - steps) / (time.perf_counter() - started)
             stalled = self.searches and phase == "consolidate" and self._stalled()
             verification = self._verify() if stalled or self._spent or self._worth_verifying() else None
             self._decide(stalled)
             yield self._record(generation, phase, verification, env_steps_per_s)
+
+    def _replace_failed(self, generation: Generation) -> None:
+        """Put copies of the best in the place of members with numbers that are not finite.
+
+        Raises:
+            AgentError: If there is nobody else.
+        """
+        if generation.failed == 0:
+            return
+        task = self.sub_task
+        if generation.failed == len(generation.paths):
+            raise AgentError(
+                f"{task.settings.name}: since generation {generation.index}, after {task.env_steps} environment "
+                f"steps, all {generation.failed} members have weights, losses or returns that are not finite; look "
+                "for such rewards or observations, or lower agent.learning_rate or reward_scale"
+            )
+        self.transfer.heal()
+        for replacement in self.search.evolution.replace_failed():
+            task.replaced(replacement.loser, replacement.winner)
+            task.why.append(f"member {replacement.loser} had numbers that were not finite, and was replaced")
 
     @property
     def _spent(self) -> bool:

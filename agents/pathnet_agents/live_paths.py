@@ -12,7 +12,7 @@ from pathnet_agents.double_dqn import double_dqn_loss
 from pathnet_agents.replay import Sample
 from pathnet_agents.sb3_optimizer import Rule
 from pathnet_rl.network import PathNet
-from pathnet_rl.paths import Paths
+from pathnet_rl.paths import EMPTY, Paths
 from pathnet_rl.working_set import WorkingSet
 
 
@@ -48,6 +48,7 @@ class LivePaths:
         self.working = WorkingSet(self.net, *which, self._rule)
         self._following = WorkingSet(self.target_net, *which)
         self._moved = False
+        self._acting: dict[int, list[Tensor]] = {}
 
     @property
     def members(self) -> int:
@@ -64,6 +65,50 @@ class LivePaths:
         """Return every member's values of every observation: ``(batch, features) -> (members, batch, actions)``."""
         return self.working.forward(features.expand(1, self.members, *features.shape))[0]
 
+    @torch.no_grad()
+    def values_by_lane(self, features: Tensor, members: NDArray[np.int64]) -> Tensor:
+        """Return what the member that acts in each lane expects there.
+
+        Args:
+            features: ``(lanes, features)``.
+            members: Who acts, ``(lanes,)``. Where the lanes are a multiple of the members: all of them, in order,
+                in as many lanes each.
+
+        Returns:
+            ``(lanes, actions)``.
+        """
+        if (members == members[0]).all():
+            return self._values_of(int(members[0]), features)
+        if len(members) % self.members == 0:
+            own_lanes = features.unflatten(0, (self.members, -1))
+            return self.working.forward(own_lanes[None])[0].flatten(0, 1)
+        return self.values(features)[members, np.arange(len(members))]
+
+    def _values_of(self, member: int, hidden: Tensor) -> Tensor:
+        """Run one member, ``(batch, features) -> (batch, actions)``; for one observation a third of a working set's cost."""
+        if member not in self._acting:
+            self._acting[member] = self._matrices_of(member)
+        *layers, head = self._acting[member]
+        for matrix, shape in zip(layers, self.net.shapes, strict=True):
+            outputs = torch.addmm(matrix[-1], hidden, matrix[:-1]).relu_()
+            hidden = outputs.unflatten(-1, (-1, shape.units)).sum(-2)  # of the layer's active modules
+        return torch.addmm(head[-1], hidden, head[:-1])
+
+    def _matrices_of(self, member: int) -> list[Tensor]:
+        """Put the member's active modules of each layer side by side, ``(inputs + 1, active * units)``."""
+        *layers, heads = [values_ruio[0] for values_ruio in self.working.values]
+        chosen = [values_uio[self._rows(layer, member)] for layer, values_uio in enumerate(layers)]
+        return [*(chosen_nio.transpose(0, 1).flatten(1) for chosen_nio in chosen), heads[member]]
+
+    def _rows(self, layer: int, member: int) -> NDArray[np.int64]:
+        """Return where in the working set a member's modules lie: a lone path's as they are, else by module."""
+        slots = self.paths[member, layer]
+        if self.members == 1:
+            return np.arange(len(slots))
+        everyone = self.paths[:, layer]
+        modules = np.unique(everyone[everyone != EMPTY])
+        return np.where(slots == EMPTY, len(modules), np.searchsorted(modules, slots))
+
     def losses(self, sample: Sample, target_next: Tensor) -> Tensor:
         """Return each member's loss; see :func:`pathnet_agents.double_dqn.double_dqn_loss`."""
         return double_dqn_loss(self.working, self.target, sample, target_next)
@@ -72,9 +117,10 @@ class LivePaths:
         self, loss: Tensor, learning_rate: float, others: Sequence[Tensor], max_norm: float
     ) -> list[Tensor]:
         """Take one step down the loss and return the gradients of ``others``."""
-        self._rule = replace(self._rule, learning_rate=learning_rate)
-        self.working.optimizer = self._rule
+        if learning_rate != self._rule.learning_rate:
+            self._rule = self.working.optimizer = replace(self._rule, learning_rate=learning_rate)
         self._moved = True
+        self._acting.clear()
         return self.working.step(loss, others, max_norm)
 
     @torch.no_grad()

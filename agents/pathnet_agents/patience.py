@@ -6,10 +6,12 @@ import time
 from collections import deque
 from types import FrameType, TracebackType
 
+from pathnet_rl.agent import AgentError
+
 HOUR_S = 3600.0
 
 
-class TooManyFailures(RuntimeError):
+class TooManyFailures(AgentError):
     """Environments failed more often than is borne; the message has the last failure."""
 
 

@@ -239,12 +239,13 @@ class PathNetDQN(TaskByTask):
         assert self._last_obs is not None
         assert self.policy.live is not None
         assert self._explore is not None
-        with torch.no_grad():
-            features = self.policy.q_net.features(obs_as_tensor(self._last_obs, self.device))
-        values = self.policy.live.values(features).cpu().numpy()
-        greedy = values[self._current().member_of_lane, np.arange(n_envs)].argmax(-1)
         explores = self._explore.random(n_envs) < self.exploration_rate
-        actions = np.where(explores, self._explore.integers(values.shape[-1], size=n_envs), greedy)
+        actions = self._explore.integers(int(self.policy.action_space.n), size=n_envs)
+        if not explores.all():
+            with torch.no_grad():
+                features = self.policy.q_net.features(obs_as_tensor(self._last_obs, self.device))
+                values = self.policy.live.values_by_lane(features, self._current().member_of_lane)
+            actions = np.where(explores, actions, values.cpu().numpy().argmax(-1))
         return actions, actions
 
     def _store_transition(  # noqa: PLR0913 - the signature of the base class

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, FlattenExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import Tensor, nn
 
@@ -167,6 +167,8 @@ class PathQNetwork(PathModule):
         self.net_arch, self.modules_a_layer, self.active, self.seed = net_arch, modules, active, seed
         self.state_names = state_names
         self.features_extractor = self.make_features_extractor()
+        is_flat = isinstance(observation_space, spaces.Box) and len(observation_space.shape) == 1
+        self._sees_all = is_flat and type(self.features_extractor) is FlattenExtractor
         self.net = self._make_net("cpu")
         self.route: Route | None = None
         """Where :meth:`predict` goes."""
@@ -285,6 +287,9 @@ class PathQNetwork(PathModule):
 
     def features(self, observation: PyTorchObs) -> Tensor:
         """Return what the modules see, ``(batch, features)``."""
+        if self._sees_all:  # nothing to flatten; the calls that find that out cost as much as a layer
+            assert isinstance(observation, Tensor)
+            return observation.float()
         return self.extract_features(observation, self.features_extractor)
 
     @torch.no_grad()

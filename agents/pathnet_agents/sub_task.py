@@ -67,7 +67,7 @@ class SubTask:
         patience = Patience(dqn.step_timeout_s, dqn.failures_per_hour)
         self.lanes = Lanes(recipe, dqn.lanes, seed, index, next_level=self.level.ask, patience=patience)
         self.held_out = HeldOut(recipe, patience=patience)
-        self.replay = make_replay(dqn, transfer, seed, index)
+        self.replay = make_replay(dqn, transfer, seed, index, settings.discount)
         self.optimizer = Adam(dqn.learning_rate, square_decay=dqn.square_decay)
         self.exploration = Exploration(dqn.exploration, numpy_generator(seed, index, "exploration"))
         self.episodes, self.verifications, self.updates = 0, 0, 0
@@ -124,7 +124,7 @@ class SubTask:
                 updates_due -= 1
         working.write_back()
         working.count_evaluation()
-        loss = float(torch.stack(losses).mean()) if losses else None
+        loss = _finite_mean(torch.stack(losses)) if losses else None
         fitness, judged = self._fitness(working.finite_rp()[0])
         return Outcome(fitness, judged, {"loss": loss})
 
@@ -181,7 +181,7 @@ class SubTask:
         self.replay.learn_priorities(sample, wanted - value.detach())
         self.updates += 1
         self._follow(working, target)
-        return losses.detach().mean()
+        return losses.detach().mean(-1)
 
     @torch.no_grad()
     def _follow(self, working: Gathered, target: list[torch.Tensor]) -> None:
@@ -314,19 +314,27 @@ class SubTask:
         self.held_out.close()
 
 
+def _finite_mean(values: torch.Tensor) -> float | None:
+    """Return the mean of those that are finite, None where there are none."""
+    finite = values[values.isfinite()]
+    return float(finite.mean()) if len(finite) else None
+
+
 def recipe_of(settings: SubTaskSettings, dqn: PathNetDQNSettings) -> Recipe:
     """Return how a sub-task's environments are made."""
     return Recipe(settings.env, settings.env_kwargs, dqn.action_repeat, settings.advance.info_key)
 
 
-def make_replay(dqn: PathNetDQNSettings, transfer: Transfer, seed: int, index: int) -> Replay:
-    """Return the empty replay of a sub-task."""
+def make_replay(
+    dqn: PathNetDQNSettings, transfer: Transfer, seed: int, index: int, discount: float | None = None
+) -> Replay:
+    """Return the empty replay of a sub-task, with its own discount per environment step or the agent's."""
     return Replay(
         dqn.replay_transitions,
         lanes=dqn.lanes,
         inputs=transfer.inputs,
         steps=dqn.return_steps,
-        discount=dqn.discount**dqn.action_repeat,
+        discount=(dqn.discount if discount is None else discount) ** dqn.action_repeat,
         device=transfer.device,
         generator=torch_generator(seed, index, "replay"),
         prioritized=dqn.prioritized,

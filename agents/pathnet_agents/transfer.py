@@ -92,6 +92,10 @@ class Transfer(Protocol):
         """Overwrite one of a sub-task's heads by another."""
         ...
 
+    def heal(self) -> None:
+        """Return what is open and has numbers that are not finite to its initial weights."""
+        ...
+
     def frozen_in(self, path: Path) -> int:
         """Count the modules on a path that an earlier sub-task froze."""
         ...
@@ -197,6 +201,10 @@ class FreezePaths:
     def copy_head(self, task: str, source: int, target: int) -> None:
         """Overwrite a head, optimizer state included."""
         self._net_of(task).heads[task].copy_rows(0, [source], [target])
+
+    def heal(self) -> None:
+        """Reset the modules that are lost."""
+        self.net.reinitialise_lost()
 
     def frozen_in(self, path: Path) -> int:
         """Count the frozen modules on a path."""

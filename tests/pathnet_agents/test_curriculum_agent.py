@@ -2,12 +2,14 @@ import json
 from dataclasses import asdict
 from itertools import groupby
 
+import gymnasium
+import numpy as np
 import pytest
 import torch
 
 import pathnet_envs  # noqa: F401 - registers the sub-tasks
 from pathnet_agents.settings import PathNetDQNSettings
-from pathnet_rl.agent import Checkpoint
+from pathnet_rl.agent import AgentError, Checkpoint
 from pathnet_rl.records import WALL_CLOCK_FIELDS, GenerationRecord, SubTaskRecord
 from pathnet_rl.settings import AdvanceSettings, NetworkSettings, SearchSettings, SubTaskSettings
 
@@ -276,3 +278,48 @@ def test_a_name_cannot_be_learned_twice():
     learn(agent, sub_task())
     with pytest.raises(ValueError, match="'spin' has been learned already"):
         learn(agent, sub_task())
+
+
+class NotANumber(gymnasium.Env):
+    """Pays nothing, and from some step of its life on not a number."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, good_steps):
+        self.left = good_steps
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(2, dtype=np.float32), {}
+
+    def step(self, action):
+        self.left -= 1
+        reward = 0.0 if self.left > 0 else float("nan")
+        return self.np_random.random(2, dtype=np.float32), reward, self.left % 10 == 0, False, {}
+
+
+def test_when_all_members_are_lost_it_stops_and_says_since_when():
+    gymnasium.register("NotANumber-v0", NotANumber)
+    advance = AdvanceSettings(measure="mean_return", threshold=1.0, verify_from=1.0)
+    task = sub_task(env="NotANumber-v0", env_kwargs={"good_steps": 120}, advance=advance)
+    agent, kept = make_agent(), []
+    with pytest.raises(AgentError, match="spin: since generation 2, after 1200 environment steps, all 4 members"):
+        for _ in agent.learn_task(task):
+            kept.append(stored(agent))
+    gymnasium.registry.pop("NotANumber-v0")
+    assert len(kept) == 2
+    assert all(tensor.isfinite().all() for name, tensor in kept[-1].tensors.items() if name.startswith("net."))
+
+
+def test_a_lost_member_is_replaced_by_a_copy_of_the_best_and_counted():
+    agent = make_agent(fewest_active=3)
+    running = agent.learn_task(sub_task(title="GoToX", budget_env_steps=4000, advance=NEVER))
+    next(running)
+    agent.transfer.net.heads["spin"].values_rmk[0, 2] = float("nan")
+    record = next(running)
+    assert 1 <= record.failed_members < 4, "those that share a module with it are lost too"
+    assert "member 2 had numbers that were not finite, and was replaced" in record.why
+    assert record.loss is not None
+    assert next(running).failed_members == 0
+    assert agent.transfer.net.heads["spin"].values_rmk.isfinite().all()
