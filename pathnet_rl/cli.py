@@ -451,6 +451,22 @@ def _report_digits(directory: Path, repeats: list[str]) -> None:
 
 
 @app.command()
+def keys(
+    word: Annotated[str | None, typer.Argument(help="Only keys whose name or meaning has this word.")] = None,
+) -> None:
+    """List every key that a curriculum file may have: what it may be, its default, what it means."""
+    from rich.console import Console as Screen
+
+    from pathnet_rl.console import keys_table
+    from pathnet_rl.key_reference import keys as all_keys
+
+    chosen = [key for key in all_keys() if word is None or word.lower() in f"{key.place} {key.says}".lower()]
+    if not chosen:
+        refuse(f"{word}: is in no key; `pathnet-rl keys` lists them all")
+    Screen().print(keys_table(chosen))
+
+
+@app.command()
 def envs(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print all that is known of them, for a program.")

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pathnet_envs import CatalogueRow
+from pathnet_rl.key_reference import Key
 from pathnet_rl.records import Evaluation, GenerationRecord, SubTaskRecord
 from pathnet_rl.settings import NetworkSettings, SubTaskSettings
 
@@ -194,6 +195,17 @@ def evaluation_table(rows: Iterable[tuple[str, Evaluation]]) -> Table:
             f"{evaluation.mean_return:.4g} ({low:.4g} to {high:.4g})",
             f"{evaluation.mean_episode_steps:.1f}",
         )
+    return table
+
+
+def keys_table(keys: Iterable[Key]) -> Table:
+    """Return the keys of a curriculum file with what they may be, their defaults and meanings."""
+    table = Table(box=SIMPLE_HEAD, padding=0)
+    table.add_column("key", no_wrap=True)
+    for name in ("may be", "default", "meaning"):
+        table.add_column(name, overflow="fold")
+    for key in keys:
+        table.add_row(key.place, key.allowed, key.default, key.says)
     return table
 
 
