@@ -16,7 +16,6 @@ from pathnet_rl.transfer.baseline import BASELINE, BaselineSettings
 Value: TypeAlias = str | int | float | bool
 PATHNET, TARGET_ONLY = "pathnet", "target-only"
 DEFAULT_ARMS = (PATHNET, TARGET_ONLY, "fine-tune", "progressive", "de-novo")
-NEVER = 1_000_000_000  # environment steps
 
 
 @dataclass(frozen=True)
@@ -91,12 +90,15 @@ ARMS = {
         _ablation("no-warm-start", "every member starts from a random path", "search.warm_start", "reset"),
         _ablation("all-warm", "every member starts from the ancestor", "search.warm_share", 1.0),
         _ablation("no-clones", "warm members have frozen modules alone", "search.clone_probability", 0.0),
-        _ablation("best-ancestor", "warm from the best ancestor, not the last", "search.warm_start_from", "best"),
+        _ablation("last-ancestor", "warm from the last sub-task's path", "search.warm_start_from", "last"),
         _ablation("small-paths", "paths of 1 module a layer or more, as in the paper", "search.fewest_active", 1),
         _ablation("population-2", "two paths", "search.population", 2),
         _ablation("population-16", "sixteen paths", "search.population", 16),
         _ablation("no-grace", "new members compete at once", "search.grace_generations", 0),
-        _ablation("no-consolidation", "the search goes on to the end", "search.search_env_steps", NEVER),
+        _ablation("no-consolidation", "the search goes on to the end", "search.consolidate", False),
+        _ablation("every-step", "an action for every single step", "agent.action_repeat", 1),
+        _ablation("usual-adam", "Adam's usual decay of the squared gradient", "agent.square_decay", 0.999),
+        _ablation("small-replay", "a replay of a quarter of the size", "agent.replay_transitions", 100_000),
     )
 }
 """The arms by name."""

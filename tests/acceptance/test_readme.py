@@ -16,14 +16,17 @@ BLOCKS = re.findall(r"^```(bash|python)\n(.*?)^```", README, re.MULTILINE | re.D
 SHORT = {  # a command by its beginning: how to end it soon
     "pathnet-rl train curricula/lander_quick.yaml": lambda: budgets("lander_quick", 3200),
     "pathnet-rl train curricula/lander.yaml": lambda: budgets("lander", 16),
-    "pathnet-rl study": lambda: ["--repeats=2"],
+    "pathnet-rl study curricula/lander.yaml": lambda: [*budgets("lander", 16), "--repeats=1", "--processes=1"],
+    "pathnet-rl study curricula/mnist_quick.yaml": lambda: ["--repeats=2"],
 }
 
 
 def budgets(curriculum, env_steps):
     """Return options that give every sub-task of a shipped curriculum so many environment steps."""
     tasks = load_curriculum(ROOT / "curricula" / f"{curriculum}.yaml").tasks
-    return [f"--set=tasks.{task.name}.budget_env_steps={env_steps}" for task in tasks]
+    changes = {"budget_env_steps": env_steps, "advance.verify_episodes": 3}
+    changed = [f"--set=tasks.{task.name}.{key}={value}" for task in tasks for key, value in changes.items()]
+    return [*changed, f"--set=search.generation_env_steps={min(env_steps, 3200)}"]
 
 
 def commands():
@@ -58,7 +61,7 @@ def test_the_commands_run_in_the_order_they_stand_there(checkout):
             # A run directory is never written to again, and the README trains lander.yaml twice.
             run(command + (" --fresh" if " train " in command else ""), checkout)
             ran.append(command.split()[1])
-    assert set(ran) == {"train", "check", "resume", "evaluate", "envs", "study", "report"}
+    assert set(ran) == {"train", "check", "resume", "evaluate", "envs", "keys", "study", "report"}
 
 
 def test_the_install_and_test_commands_are_those_of_ci():

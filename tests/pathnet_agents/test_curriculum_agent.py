@@ -167,7 +167,7 @@ def test_a_restored_agent_goes_on_to_the_bit_from_any_generation(dqn):
         for record in agent.learn_task(task):
             records.append(record)
             checkpoints.append(stored(agent))
-    for at in (1, 3, 4, 6, 10):
+    for at in (1, 4, 8):
         other = make_agent(dqn=dqn)
         other.restore(checkpoints[at])
         assert equal(without_clock(stored(other)), without_clock(checkpoints[at])), "restoring loses nothing"
