@@ -60,8 +60,8 @@ class SearchSettings(Settings):
     clone_probability: Probability = 0.7
     """Probability that a gene of a warm member becomes an open copy of its frozen module."""
     warm_start_from: Literal["last", "best"] = "last"
-    """Which earlier path warm members continue: the last one, or the one that returns most on the new sub-task in
-    five greedy episodes each, whose steps are counted."""
+    """Which earlier path warm members continue: the last one, or the one that does best on the new sub-task, by
+    what its mastery is measured by, in five greedy episodes each, whose steps are counted."""
     consolidate: bool = True
     """Let the best member learn on alone after the search; without, the whole population learns to the end."""
 

@@ -127,6 +127,7 @@ class CurriculumAgent:
         ancestor = self._ancestor(sub_task) if state is None else self._last()
         return Lesson(
             sub_task,
+            ancestor if self.dqn.transfer == "freeze" and self.search.warm_start == "clone" else None,
             lambda: transfer.propose(ancestor),
             self.total_env_steps,
             numpy_generator(self.seed, index, "evolution"),
@@ -167,9 +168,10 @@ class CurriculumAgent:
         """Return the winner that a new sub-task continues: the last one, or the one that does best on it."""
         if self.search.warm_start_from == "last" or self.dqn.transfer != "freeze" or not self.finished:
             return self._last()
-        returns = {name: sub_task.probe(self._gather(learned)) for name, learned in self.finished.items()}
-        best = max(returns, key=lambda name: returns[name])
-        sub_task.why.append(f"continuing {best}: it returns most here, {returns[best]:.4g}")
+        measured = {name: sub_task.probe(self._gather(learned)) for name, learned in self.finished.items()}
+        best = max(reversed(measured), key=lambda name: measured[name])  # the later one of equals
+        measure = sub_task.settings.advance.measure
+        sub_task.why.append(f"continuing {best}, which does best here: {measure} {measured[best]:.4g}")
         return Ancestor(best, self.finished[best].path)
 
     def _gather(self, learned: Learned) -> Gathered:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from pathnet_agents.population import Ancestor
 from pathnet_agents.sub_task import REPORTED_EPISODES, SubTask
 from pathnet_agents.transfer import Gathered
 from pathnet_rl.agent import AgentError
@@ -16,7 +17,8 @@ from pathnet_rl.paths import Path, Paths, diversity, to_lists
 from pathnet_rl.records import Evaluation, GenerationRecord
 from pathnet_rl.search import Generation, PathSearch
 
-GAIN = 0.02  # a window must beat its best by this share of its size to count as progress
+GAIN = 0.02  # thresholds by which a window must beat its best to count as progress
+COLLAPSE = 0.6  # thresholds below its best at which a path is lost: three tenths of the levels, or of a rate most
 Phase = Literal["search", "consolidate"]
 
 
@@ -30,11 +32,20 @@ class Verified:
     weights: Gathered
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """The weights of a consolidated path where its training had come furthest, and the level it was at."""
+
+    level: float
+    weights: Gathered
+
+
 class Lesson:
     """Trains one sub-task and yields a record a generation, until mastered or out of budget.
 
     Args:
         sub_task: What is learned.
+        ancestor: An earlier sub-task whose frozen path may do without any learning; it is verified first.
         propose: Makes a population and its heads, ``(members, layers, active)``; called for every search.
         env_steps_before: Environment steps of the run before this sub-task.
         rng: The source of the evolution's draws.
@@ -45,19 +56,21 @@ class Lesson:
     def __init__(
         self,
         sub_task: SubTask,
+        ancestor: Ancestor | None,
         propose: Callable[[], Paths],
         env_steps_before: int,
         rng: np.random.Generator,
         state: tuple[Mapping[str, Any], Mapping[str, torch.Tensor]] | None = None,
     ) -> None:
         self.sub_task, self.transfer, self.rng, self._propose = sub_task, sub_task.transfer, rng, propose
-        self.env_steps_before = env_steps_before
+        self.ancestor, self.env_steps_before = ancestor, env_steps_before
         self.mastered = False
         self.why = ""
         self.budget_env_steps = sub_task.settings.budget_env_steps
         self._verify_from = 0
         self._best_progress = -np.inf
         self._best_verified: Verified | None = None
+        self._snapshot: Snapshot | None = None
         self._wall_before, self._wall_started = 0.0, time.perf_counter()
         if state is None:
             self._begin(propose(), first_index=0)
@@ -96,13 +109,17 @@ class Lesson:
     def __iter__(self) -> Iterator[GenerationRecord]:
         """Run generations; ``mastered``, ``why``, ``path`` and ``member`` tell how it ended."""
         while not self.why:
-            started, steps = time.perf_counter(), self.sub_task.env_steps
+            started, steps, task = time.perf_counter(), self.sub_task.env_steps, self.sub_task
             generation, phase = self.search.step(self.sub_task), self.phase
             self._replace_failed(generation)
             self.path, self.member = generation.best_path, generation.best
             env_steps_per_s = (self.sub_task.env_steps - steps) / (time.perf_counter() - started)
             stalled = self.searches and phase == "consolidate" and self._stalled()
-            verification = self._verify() if stalled or self._spent or self._worth_verifying() else None
+            verification = None
+            if generation.index == 0 and self.ancestor is not None:
+                verification = self._verify_ancestor(self.ancestor)
+            elif stalled or self._spent or self._worth_verifying():
+                verification = self._verify(task.slow_weights(self.member, self.path), self.path, self.member)
             self._decide(stalled)
             yield self._record(generation, phase, verification, env_steps_per_s)
 
@@ -134,19 +151,26 @@ class Lesson:
         """Say whether training looks good enough and the last verification is long ago."""
         return self.sub_task.promising() and self.sub_task.env_steps >= self._verify_from
 
-    def _verify(self) -> Evaluation:
-        """Fly the best member greedily on held-out seeds, and keep it if none was better."""
+    def _verify_ancestor(self, ancestor: Ancestor) -> Evaluation:
+        """Fly an earlier sub-task's path with its head as they are: what transfers without learning is free."""
+        first = np.array([0])
+        weights = self.sub_task.gather(ancestor.path[None], first)
+        head = self.transfer.gather(ancestor.task, ancestor.path[None], first, None).values[-1]
+        weights.values[-1] = head.detach().clone()
+        return self._verify(weights, ancestor.path, 0, f"{ancestor.task}'s path as it is, ")
+
+    def _verify(self, weights: Gathered, path: Path, member: int, whose: str = "") -> Evaluation:
+        """Fly weights greedily on held-out seeds, and keep them if none were better."""
         task, advance = self.sub_task, self.sub_task.settings.advance
-        weights = task.slow_weights(self.member, self.path)
         evaluation = task.verify(weights)
         measured = task.measured(evaluation)
         self._verify_from = task.env_steps + advance.verify_pause_env_steps
         if self._best_verified is None or measured > self._best_verified.measured:
-            self._best_verified = Verified(measured, self.path, self.member, weights)
+            self._best_verified = Verified(measured, path, member, weights)
         self.mastered = measured >= advance.threshold
         verdict = "mastered" if self.mastered else "not yet"
         task.why.append(
-            f"{verdict}: {advance.measure} {measured:.4g}, {advance.threshold:g} asked, "
+            f"{verdict}: {whose}{advance.measure} {measured:.4g}, {advance.threshold:g} asked, "
             f"over {evaluation.episodes} held-out episodes"
         )
         return evaluation
@@ -176,7 +200,7 @@ class Lesson:
         settings = self.sub_task.settings
         if settings.on_fail == "repeat_easier" and self.budget_env_steps == settings.budget_env_steps:
             self.budget_env_steps *= 2
-            self.sub_task.restart_level()
+            self.sub_task.set_level(0.0)
             self._last_gain, self._best_progress = self.sub_task.env_steps, -np.inf
             self.sub_task.why.append(
                 f"budget of {settings.budget_env_steps} environment steps spent; once more, from the easiest level"
@@ -206,22 +230,35 @@ class Lesson:
     def _search_again(self) -> None:
         """Search anew among fresh proposals; the replay stays, and so does what was verified best."""
         self._begin(self._propose(), self.search.next_index)
-        self._best_progress = -np.inf
+        self._best_progress, self._snapshot = -np.inf, None
         self.sub_task.explore_anew()
         self.sub_task.why.append(
             f"searching again: no gain for {self.sub_task.search.stall_env_steps} environment steps"
         )
 
     def _stalled(self) -> bool:
-        """Say whether neither the level nor the training window has gained for too long."""
+        """Say whether a consolidated path has gained nothing for too long; one that has collapsed is put back."""
         task = self.sub_task
+        progress = self._progress()
+        if progress is not None:
+            if progress > self._best_progress + GAIN:
+                self._best_progress, self._last_gain = progress, task.env_steps
+                self._snapshot = Snapshot(task.level.value or 0.0, task.slow_weights(0, self.path))
+            elif self._snapshot is not None and progress < self._best_progress - COLLAPSE:
+                task.set_level(self._snapshot.level)
+                task.put_back(self._snapshot.weights)
+                task.why.append(f"collapsed: the weights of {self._last_gain} environment steps are put back")
+        return task.env_steps - self._last_gain >= task.search.stall_env_steps
+
+    def _progress(self) -> float | None:
+        """Return how far training has come, in thresholds; None until its window is full."""
+        task, advance = self.sub_task, self.sub_task.settings.advance
         value = task.window_measure()
+        if value is None or len(task.recent) < advance.window_episodes:
+            return None
         # A level is worth more than any rate at the level before, so levels come first.
         level = 2 * task.level.value if task.settings.level == "adaptive" and task.level.value else 0.0
-        progress = (value if value is not None else -np.inf) + level
-        if progress > self._best_progress + GAIN * abs(task.settings.advance.threshold):
-            self._best_progress, self._last_gain = progress, task.env_steps
-        return task.env_steps - self._last_gain >= task.search.stall_env_steps
+        return value / max(abs(advance.threshold), 1e-9) + level
 
     def _record(
         self,
@@ -280,6 +317,7 @@ class Lesson:
             "best_progress": self._best_progress if np.isfinite(self._best_progress) else None,
             "best_verified": None if best is None else [best.measured, best.path.tolist(), best.member],
             "rng": self.rng.bit_generator.state,
+            "snapshot_level": None if self._snapshot is None else self._snapshot.level,
             "wall_s": self.wall_s,
             "sub_task": self.sub_task.state_dict(),
         }
@@ -287,7 +325,12 @@ class Lesson:
     def tensors(self) -> dict[str, torch.Tensor]:
         """Return the tensors of the sub-task, and the weights that were verified best."""
         best = [] if self._best_verified is None else self._best_verified.weights.values
-        return self.sub_task.tensors() | {f"best.{layer}": tensor.detach() for layer, tensor in enumerate(best)}
+        snapshot = [] if self._snapshot is None else self._snapshot.weights.values
+        return (
+            self.sub_task.tensors()
+            | {f"best.{layer}": tensor.detach() for layer, tensor in enumerate(best)}
+            | {f"snapshot.{layer}": tensor.detach() for layer, tensor in enumerate(snapshot)}
+        )
 
     def _load(self, state: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
         self.mastered, self.why, self.searches = state["mastered"], state["why"], state["searches"]
@@ -304,6 +347,13 @@ class Lesson:
         if state["best_verified"] is not None:
             measured, path, member = state["best_verified"]
             path = np.array(path, dtype=np.int64)
-            weights = self.sub_task.gather(path[None], np.array([member]))
-            weights.values = [tensors[f"best.{layer}"].clone() for layer in range(len(weights.values))]
-            self._best_verified = Verified(measured, path, member, weights)
+            self._best_verified = Verified(measured, path, member, self._kept("best", path, member, tensors))
+        if state["snapshot_level"] is not None:
+            kept = self._kept("snapshot", evolution.population[0], 0, tensors)
+            self._snapshot = Snapshot(state["snapshot_level"], kept)
+
+    def _kept(self, name: str, path: Path, member: int, tensors: Mapping[str, torch.Tensor]) -> Gathered:
+        """Return weights that :meth:`tensors` gave under this name."""
+        weights = self.sub_task.gather(path[None], np.array([member]))
+        weights.values = [tensors[f"{name}.{layer}"].clone() for layer in range(len(weights.values))]
+        return weights

@@ -126,9 +126,9 @@ class AdaptiveLevel:
         self._successes.clear()
         return f"level {direction} to {self._level:.2g}: {rate:.0%} of {WINDOW_EPISODES} episodes succeeded"
 
-    def restart(self) -> None:
-        """Go back to the easiest level."""
-        self._set(0.0)
+    def restart(self, level: float = 0.0) -> None:
+        """Go to a level, by default the easiest, and count from there."""
+        self._set(level)
         self._rise = STEP
         self._successes.clear()
 

@@ -258,17 +258,23 @@ class SubTask:
         return summarise(self.held_out.run(policy, seeds.tolist()))
 
     def probe(self, weights: Gathered) -> float:
-        """Return what a policy of another sub-task returns here in a few episodes, which count as practice."""
+        """Return what a policy of another sub-task measures here in a few episodes, which count as practice."""
         rng = numpy_generator(self.seed, self.index, "probe")
         policy = GreedyPolicy(weights, self.actions, self.transfer.device)
         episodes = self.held_out.run(policy, rng.integers(2**31 - 1, size=PROBE_EPISODES).tolist())
         self.probe_env_steps += sum(episode.steps for episode in episodes)
-        return float(np.mean([episode.undiscounted_return for episode in episodes]))
+        return self.measured(summarise(episodes))
 
-    def restart_level(self) -> None:
-        """Go back to the easiest level, where it is this sub-task's own."""
+    def set_level(self, level: float) -> None:
+        """Go to a level, where it is this sub-task's own."""
         if isinstance(self.level, AdaptiveLevel):
-            self.level.restart()
+            self.level.restart(level)
+
+    def put_back(self, weights: Gathered) -> None:
+        """Go on learning from earlier weights; the episodes since then say nothing about them."""
+        weights.restore()
+        self._target = None
+        self.recent.clear()
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that changes, as plain data; the tensors that belong to it are in :meth:`tensors`."""
