@@ -259,6 +259,34 @@ def test_the_best_earlier_path_is_found_by_flying_and_its_steps_are_counted():
     assert records[0].env_steps > SEARCH.generation_env_steps
 
 
+def test_an_earlier_path_that_does_already_is_taken_as_it_is():
+    agent = make_agent()
+    advance = AdvanceSettings(threshold=0.5)
+    first = learn(agent, sub_task(budget_env_steps=40_000, advance=advance))[-1]
+    *generations, again = learn(agent, sub_task("again", advance=advance))
+    assert again.why.startswith("mastered: spin's path as it is, success_rate")
+    assert len(generations) == 1
+    assert again.path == first.path
+    assert again.newly_frozen == [[], [], []]
+    assert agent.evaluate("again", 10, 5).mean_return > 0
+    spin, copy = (agent.transfer.net.heads[task].values_rmk for task in ("spin", "again"))
+    assert torch.equal(spin, copy)
+
+
+def test_a_path_that_collapses_is_put_back():
+    agent = make_agent(stall_env_steps=100_000)
+    running = agent.learn_task(sub_task(budget_env_steps=40_000, advance=NEVER))
+    while agent._lesson is None or agent._lesson._snapshot is None:
+        next(running)
+    lesson = agent._lesson
+    kept, head = lesson._snapshot, agent.transfer.net.heads["spin"].values_rmk
+    lesson._best_progress += 10  # as if it had been far better then
+    record = next(running)
+    assert f"collapsed: the weights of {lesson._last_gain} environment steps are put back" in record.why
+    assert torch.equal(head[:, 0], kept.weights.values[-1][:, 0].flatten(1))
+    assert not lesson.sub_task.recent, "what it did meanwhile does not count"
+
+
 def test_an_info_key_can_be_the_measure():
     advance = AdvanceSettings(measure="hold", threshold=3, verify_episodes=5, window_episodes=5)
     final = learn(make_agent(), sub_task(budget_env_steps=8000, advance=advance))[-1]
