@@ -13,6 +13,9 @@ from pathnet_rl.curriculum import DEFAULT_AGENT
 from pathnet_rl.settings import NetworkSettings, SearchSettings, SubTaskSettings
 
 
+WORDS: dict[Any, str] = {int: "whole number", float: "number", str: "word", bool: "true | false"}
+
+
 @dataclass(frozen=True)
 class Key:
     """One key: where it stands, what it may be, what it is without a word, what it means."""
@@ -57,7 +60,7 @@ def _allowed(info: FieldInfo) -> str:
     if get_origin(info.annotation) is Literal:
         return " | ".join(map(str, get_args(info.annotation)))
     kinds = [kind for kind in (get_args(info.annotation) or (info.annotation,)) if kind is not type(None)]
-    word = {int: "whole number", float: "number", str: "word", bool: "true | false"}.get(kinds[0], "mapping")
+    word = WORDS.get(kinds[0], "mapping")
     signs = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
     rules = [(rule, name) for rule in info.metadata for name in signs if hasattr(rule, name)]
     bounds = [f"{signs[name]} {getattr(rule, name):,}" for rule, name in rules]
