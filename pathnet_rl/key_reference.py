@@ -12,7 +12,6 @@ from pathnet_rl.agent import ENTRY_POINTS
 from pathnet_rl.curriculum import DEFAULT_AGENT
 from pathnet_rl.settings import NetworkSettings, SearchSettings, SubTaskSettings
 
-
 WORDS: dict[Any, str] = {int: "whole number", float: "number", str: "word", bool: "true | false"}
 
 
