@@ -13,7 +13,8 @@ from pathnet_rl.transfer.arms import ARMS
 from pathnet_rl.transfer.comparison import COSTS, Comparison, mastery, measure_of, median_of
 from pathnet_rl.transfer.measures import Cost, curve, interpolated
 from pathnet_rl.transfer.modules import Capacity, Reuse
-from pathnet_rl.transfer.robust import iqm, iqm_band
+from pathnet_rl.transfer.repeats import Repeat
+from pathnet_rl.transfer.robust import Values, iqm, iqm_band
 
 # Okabe and Ito's scheme: told apart by colour-blind eyes too. The control is dark, the baseline of others grey.
 COLOURS = {
@@ -68,11 +69,25 @@ def _arm_curves(axes: Axes, comparison: Comparison, arm: str, cost: Cost, *, sin
         axes.plot(at, values, color=colour, lw=0.5, alpha=0.3)
         axes.plot(at[-1], values[-1], ".", color=colour, ms=3, alpha=0.5)
     places = np.linspace(max(at[0] for at, _ in curves), max(at[-1] for at, _ in curves), PLACES)
-    value, low, high = iqm_band(np.array([interpolated(at, values, places) for at, values in curves]))
+    ended = [_with_end(comparison, run, cost) for run in runs]
+    value, low, high = iqm_band(np.array([interpolated(at, values, places) for at, values in ended if len(at)]))
     label = f"{arm} (n={len(curves)})"
     axes.plot(places, value, color=colour, lw=1.8, ls=STYLES.get(arm, "-"), label=label)
     if len(curves) > 1:
         axes.fill_between(places, low, high, color=colour, alpha=0.15, lw=0)
+
+
+def _with_end(comparison: Comparison, run: Repeat, cost: Cost) -> tuple[Values, Values]:
+    """Return a run's curve; one that was mastered goes on with what its frozen path returned, held out.
+
+    The lanes that explore say little of it: a path taken over as it is has hardly been trained at all.
+    """
+    target = comparison.target
+    at, values = curve(run, target.name, target.measure, cost)
+    task, final = run.task(target.name), comparison.final(run)
+    if not len(at) or task is None or not task.mastered or final is None:
+        return at, values
+    return np.append(at, np.nextafter(at[-1], np.inf)), np.append(values, final)
 
 
 def _leave_out_the_deepest(axes: Axes, comparison: Comparison) -> None:
