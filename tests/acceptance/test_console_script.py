@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from durable_runs import heed_interrupts
 
 from pathnet_rl.records import WALL_CLOCK_FIELDS
 
@@ -159,7 +160,8 @@ def test_an_unknown_sub_task_is_answered_with_the_known_ones(trained):
 
 def test_ctrl_c_saves_what_there_is_says_where_and_exits_130(tmp_path):
     arguments = [SCRIPT, "train", CURRICULA / "lander_quick.yaml", "--out", "cut", "--device", "cpu"]
-    process = subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "preexec_fn": heed_interrupts}
+    process = subprocess.Popen(arguments, cwd=tmp_path, **options)
     records = tmp_path / "cut" / "records.jsonl"
     deadline = time.monotonic() + 120
     while not (records.exists() and len(records.read_text().splitlines()) >= 2):

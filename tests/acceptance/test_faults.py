@@ -28,6 +28,7 @@ from durable_runs import (
     assert_same_run,
     curriculum_file,
     environment,
+    heed_interrupts,
     install_fake_agent,
     records_of,
     run,
@@ -219,7 +220,8 @@ def test_a_second_ctrl_c_leaves_at_once_and_loses_nothing_older_than_the_last_ch
     reference = make_run(tmp_path, "reference", generations=8)
     cut = tmp_path / "other"
     words = [sys.executable, "-c", slow, "train", str(curriculum), "--out", "other"]
-    process = subprocess.Popen(words, cwd=tmp_path, env=environment(tmp_path), stderr=subprocess.PIPE)
+    options = {"stderr": subprocess.PIPE, "preexec_fn": heed_interrupts}
+    process = subprocess.Popen(words, cwd=tmp_path, env=environment(tmp_path), **options)
     wait_for_records(process, cut / "records.jsonl", 3)
     process.send_signal(signal.SIGINT)
     time.sleep(0.5)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,11 @@ tasks:
   - {name: two, env: CartPole-v1, advance: {measure: mean_return}}
   - {name: three, env: CartPole-v1, advance: {measure: mean_return}}
 """
+
+
+def heed_interrupts():
+    """Undo what a shell does to jobs in the background, so that the tests pass there too: ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def curriculum_file(folder, **agent):
@@ -48,6 +54,7 @@ def start(folder, *arguments, **options):
     """Start the command and return its process."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     words = [str(SCRIPT), *map(str, arguments)]
+    options = {"preexec_fn": heed_interrupts, **options}
     return subprocess.Popen(words, cwd=folder, env=environment(folder), **pipes, **options)
 
 
