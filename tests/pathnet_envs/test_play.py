@@ -197,6 +197,8 @@ main()
 def started(*command):
     """Start a command with pipes; it ends with the test."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    # A shell lets jobs in the background ignore SIGINT; the command must not inherit that here.
+    pipes["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
     with subprocess.Popen(command, env=UNSEEN, text=True, bufsize=1, **pipes) as process:
         try:
             yield process

@@ -8,7 +8,8 @@ from pathnet_rl.transfer.arms import ARMS, DEFAULT_ARMS, SHORTHANDS, ArmError, c
 
 @pytest.mark.parametrize("name", list(ARMS))
 def test_every_arm_changes_a_curriculum_validly_and_only_as_it_says(name):
-    arm, base = ARMS[name], small_curriculum(agent={"lanes": 16}, search={"population": 4, "fewest_active": 2})
+    search = {"population": 4, "fewest_active": 2, "warm_start_from": "best"}
+    arm, base = ARMS[name], small_curriculum(agent={"lanes": 16, "action_repeat": 2}, search=search)
     changed = curriculum_of(arm, base, seed=7).to_dict()
     assert changed["seed"] == 7
     for key, value in arm.overrides.items():
