@@ -16,8 +16,8 @@ from pathnet_agents.population import Ancestor
 from pathnet_agents.progressive import Columns
 from pathnet_agents.replay import Replay
 from pathnet_agents.settings import PathNetDQNSettings
-from pathnet_agents.sub_task import SubTask, make_replay, recipe_of, under
-from pathnet_agents.transfer import SHARED, Gathered, Transfer
+from pathnet_agents.sub_task import SubTask, make_replay, recipe_of
+from pathnet_agents.transfer import FineTune, FreezePaths, FreshNetworks, Gathered, Plan, Transfer, under
 from pathnet_rl.agent import Checkpoint
 from pathnet_rl.optimizer import Adam
 from pathnet_rl.paths import EMPTY, Path, from_lists, to_lists
@@ -26,6 +26,13 @@ from pathnet_rl.rng import episode_seeds, numpy_generator
 from pathnet_rl.settings import NetworkSettings, SearchSettings, SubTaskSettings
 
 EVALUATION_EPISODES = 100
+TRANSFERS: dict[str, type[FreezePaths] | type[Columns]] = {
+    "freeze": FreezePaths,
+    "fine-tune": FineTune,
+    "progressive": Columns,
+    "none": FreshNetworks,
+}
+"""Kinds of transfer by their name in a curriculum."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +118,7 @@ class CurriculumAgent:
         transfer = self._transfer_for(settings)
         if state is None:
             transfer.begin(settings.name, index)
-        warm = bool(self.finished) and self.search.warm_start == "clone"
+        warm = bool(self.finished) and transfer.begins_warm
         sub_task = SubTask(
             settings,
             self.dqn,
@@ -124,11 +131,10 @@ class CurriculumAgent:
         )
         if state is None and self._replay is not None:
             sub_task.replay.adopt(self._replay)
-        ancestor = self._ancestor(sub_task) if state is None else self._last()
+        ancestor = self._ancestor(sub_task) if state is None else self._named(state[0]["ancestor"])
         return Lesson(
             sub_task,
-            ancestor if self.dqn.transfer == "freeze" and self.search.warm_start == "clone" else None,
-            lambda: transfer.propose(ancestor),
+            ancestor,
             self.total_env_steps,
             numpy_generator(self.seed, index, "evolution"),
             state,
@@ -147,32 +153,32 @@ class CurriculumAgent:
 
     def _make_transfer(self, inputs: int, actions: int) -> Transfer:
         self.actions = actions
-        shapes: dict[str, Any] = {
-            "inputs": inputs,
-            "outputs": actions + self.dqn.dueling,
-            "seed": self.seed,
-            "state_names": Adam(self.dqn.learning_rate).state_names,
-            "device": self.device,
-        }
-        if self.dqn.transfer == "progressive":
-            return Columns(self.network, **shapes)
-        return SHARED[self.dqn.transfer](self.network, self.search, **shapes)
+        plan = Plan(
+            self.network,
+            self.search,
+            inputs=inputs,
+            outputs=actions + self.dqn.dueling,
+            seed=self.seed,
+            state_names=Adam(self.dqn.learning_rate).state_names,
+            device=self.device,
+        )
+        return TRANSFERS[self.dqn.transfer](plan)
 
-    def _last(self) -> Ancestor | None:
-        if not self.finished:
-            return None
-        last = list(self.finished.values())[-1]
-        return Ancestor(last.settings.name, last.path)
+    def _named(self, task: str | None) -> Ancestor | None:
+        return None if task is None else Ancestor(task, self.finished[task].path)
 
     def _ancestor(self, sub_task: SubTask) -> Ancestor | None:
         """Return the winner that a new sub-task continues: the last one, or the one that does best on it."""
-        if self.search.warm_start_from == "last" or self.dqn.transfer != "freeze" or not self.finished:
-            return self._last()
+        transfer = sub_task.transfer
+        if not self.finished or not transfer.begins_warm:
+            return None
+        if self.search.warm_start_from == "last" or not transfer.keeps_paths:
+            return self._named(next(reversed(self.finished)))
         measured = {name: sub_task.probe(self._gather(learned)) for name, learned in self.finished.items()}
         best = max(reversed(measured), key=lambda name: measured[name])  # the later one of equals
         measure = sub_task.settings.advance.measure
         sub_task.why.append(f"continuing {best}, which does best here: {measure} {measured[best]:.4g}")
-        return Ancestor(best, self.finished[best].path)
+        return self._named(best)
 
     def _gather(self, learned: Learned) -> Gathered:
         assert self.transfer is not None
@@ -270,8 +276,7 @@ class CurriculumAgent:
             self.finished[settings.name] = Learned(settings, index, path, 0, True, entry["newly_frozen"])
         if not self.finished and notes["lesson"] is None:
             return
-        kind = Columns if self.dqn.transfer == "progressive" else SHARED[self.dqn.transfer]
-        inputs, outputs = kind.sizes(under("net.", tensors), self.network)
+        inputs, outputs = TRANSFERS[self.dqn.transfer].sizes(under("net.", tensors), self.network)
         self.transfer = self._make_transfer(inputs, outputs - self.dqn.dueling)
         if notes["replay"] is not None:
             self._replay = make_replay(self.dqn, self.transfer, self.seed, 0)

@@ -1,7 +1,7 @@
 """The course of one sub-task: search a path, let the best learn on alone, verify it, go back when it stalls."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -45,8 +45,8 @@ class Lesson:
 
     Args:
         sub_task: What is learned.
-        ancestor: An earlier sub-task whose frozen path may do without any learning; it is verified first.
-        propose: Makes a population and its heads, ``(members, layers, active)``; called for every search.
+        ancestor: An earlier sub-task that every search continues, if there is one. Where its frozen path can be
+            taken as it is, it is verified first: it may do without any learning.
         env_steps_before: Environment steps of the run before this sub-task.
         rng: The source of the evolution's draws.
         state: What :meth:`state_dict` and :meth:`tensors` of an earlier lesson of this sub-task gave, to go on
@@ -57,12 +57,11 @@ class Lesson:
         self,
         sub_task: SubTask,
         ancestor: Ancestor | None,
-        propose: Callable[[], Paths],
         env_steps_before: int,
         rng: np.random.Generator,
         state: tuple[Mapping[str, Any], Mapping[str, torch.Tensor]] | None = None,
     ) -> None:
-        self.sub_task, self.transfer, self.rng, self._propose = sub_task, sub_task.transfer, rng, propose
+        self.sub_task, self.transfer, self.rng = sub_task, sub_task.transfer, rng
         self.ancestor, self.env_steps_before = ancestor, env_steps_before
         self.mastered = False
         self.why = ""
@@ -73,12 +72,13 @@ class Lesson:
         self._snapshot: Snapshot | None = None
         self._wall_before, self._wall_started = 0.0, time.perf_counter()
         if state is None:
-            self._begin(propose(), first_index=0)
+            self._begin(first_index=0)
         else:
             self._load(*state)
 
-    def _begin(self, population: Paths, first_index: int) -> None:
-        """Search among these paths; a single one only learns, and is never searched again."""
+    def _begin(self, first_index: int) -> None:
+        """Search among new paths; where there is a single one it only learns, and is never searched again."""
+        population = self.transfer.propose(self.ancestor)
         self.searches = len(population) > 1
         self._enter("search" if self.searches else "consolidate", self._evolution(population), first_index)
 
@@ -116,7 +116,7 @@ class Lesson:
             env_steps_per_s = (self.sub_task.env_steps - steps) / (time.perf_counter() - started)
             stalled = self.searches and phase == "consolidate" and self._stalled()
             verification = None
-            if generation.index == 0 and self.ancestor is not None:
+            if generation.index == 0 and self.ancestor is not None and self.transfer.keeps_paths:
                 verification = self._verify_ancestor(self.ancestor)
             elif stalled or self._spent or self._worth_verifying():
                 verification = self._verify(task.slow_weights(self.member, self.path), self.path, self.member)
@@ -229,7 +229,7 @@ class Lesson:
 
     def _search_again(self) -> None:
         """Search anew among fresh proposals; the replay stays, and so does what was verified best."""
-        self._begin(self._propose(), self.search.next_index)
+        self._begin(self.search.next_index)
         self._best_progress, self._snapshot = -np.inf, None
         self.sub_task.explore_anew()
         self.sub_task.why.append(
@@ -305,6 +305,7 @@ class Lesson:
             "mastered": self.mastered,
             "why": self.why,
             "searches": self.searches,
+            "ancestor": None if self.ancestor is None else self.ancestor.task,
             "phase": self.phase,
             "path": self.path.tolist(),
             "member": self.member,

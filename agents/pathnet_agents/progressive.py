@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pathnet_agents.population import Ancestor
-from pathnet_agents.transfer import named
+from pathnet_agents.transfer import Plan, named
 from pathnet_rl.network import glorot_rows
 from pathnet_rl.optimizer import Optimizer
 from pathnet_rl.passes import product
@@ -96,29 +96,12 @@ def _layer(matrix_ruio: Tensor, below: Sequence[Tensor], layer: int) -> Tensor:
 
 
 class Columns:
-    """A :class:`pathnet_agents.transfer.Transfer`: a column a sub-task, as wide as the largest path.
+    """A :class:`pathnet_agents.transfer.Transfer`: a column a sub-task, as wide as the largest path."""
 
-    Args:
-        network: Layers, and the units and active modules whose product is a column's width.
-        inputs: Numbers in an observation.
-        outputs: Numbers of a head.
-        seed: The run's seed.
-        state_names: What the optimizer keeps.
-        device: Torch device.
-    """
+    begins_warm = keeps_paths = False
 
-    def __init__(
-        self,
-        network: NetworkSettings,
-        *,
-        inputs: int,
-        outputs: int,
-        seed: int,
-        state_names: tuple[str, ...],
-        device: str,
-    ) -> None:
-        self.network, self.inputs, self.outputs = network, inputs, outputs
-        self.seed, self.state_names, self.device = seed, state_names, device
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
         self.columns: dict[str, list[Tensor]] = {}
         self._state: dict[str, list[Tensor]] = {}
         self._updates: list[Tensor] = []
@@ -130,25 +113,24 @@ class Columns:
 
     def begin(self, task: str, index: int) -> None:
         """Draw the sub-task's column."""
-        generator = torch_generator(self.seed, index, "column")
-        width, columns = self.network.active * self.network.units, len(self.columns) + 1
-        shapes = [
-            Dense(self.inputs if layer == 0 else columns * width, width) for layer in range(self.network.layers)
-        ]
-        shapes.append(Dense(columns * width, self.outputs))
+        plan, network = self.plan, self.plan.network
+        generator = torch_generator(plan.seed, index, "column")
+        width, columns = network.active * network.units, len(self.columns) + 1
+        shapes = [Dense(plan.inputs if layer == 0 else columns * width, width) for layer in range(network.layers)]
+        shapes.append(Dense(columns * width, plan.outputs))
         self.columns[task] = [
-            glorot_rows([generator], 1, shape, self.device).unflatten(-1, (-1, shape.units)).requires_grad_()
+            glorot_rows([generator], 1, shape, plan.device).unflatten(-1, (-1, shape.units)).requires_grad_()
             for shape in shapes
         ]
         self._state = {
-            name: [torch.zeros_like(tensor) for tensor in self.columns[task]] for name in self.state_names
+            name: [torch.zeros_like(tensor) for tensor in self.columns[task]] for name in plan.state_names
         }
-        self._updates = [torch.zeros(1, 1, 1, 1, dtype=torch.int64, device=self.device) for _ in shapes]
+        self._updates = [torch.zeros(1, 1, 1, 1, dtype=torch.int64, device=plan.device) for _ in shapes]
 
     def propose(self, ancestor: Ancestor | None) -> Paths:
         """Return one empty path: a column is not searched."""
         del ancestor
-        return np.full((1, self.network.layers, self.network.active), EMPTY, dtype=np.int64)
+        return np.full((1, self.plan.network.layers, self.plan.network.active), EMPTY, dtype=np.int64)
 
     def gather(
         self, task: str, paths: Paths, heads: NDArray[np.int64], optimizer: Optimizer | None = None
@@ -178,7 +160,7 @@ class Columns:
 
     def free_modules(self) -> list[int]:
         """Return zeros: a progressive network grows instead."""
-        return [0] * self.network.layers
+        return [0] * self.plan.network.layers
 
     @staticmethod
     def sizes(tensors: Mapping[str, Tensor], network: NetworkSettings) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from pathnet_agents.level import AdaptiveLevel, level_of
 from pathnet_agents.patience import Patience
 from pathnet_agents.replay import Replay
 from pathnet_agents.settings import PathNetDQNSettings
-from pathnet_agents.transfer import Gathered, Transfer
+from pathnet_agents.transfer import Gathered, Transfer, under
 from pathnet_rl.optimizer import Adam
 from pathnet_rl.paths import Path, Paths
 from pathnet_rl.records import Evaluation
@@ -136,7 +136,7 @@ class SubTask:
 
     def _act(self, working: Gathered) -> None:
         """Step every lane once with its member's action and store what happened."""
-        observation = torch.from_numpy(self.lanes.observation).to(self.transfer.device)
+        observation = torch.from_numpy(self.lanes.observation).to(self.transfer.plan.device)
         disagreement = None
         with torch.inference_mode():
             if self.dqn.exploration == "ensemble" and working.paths > 1:
@@ -254,13 +254,13 @@ class SubTask:
         self.verifications += 1
         rng = numpy_generator(self.seed, self.index, f"verification {self.verifications}")
         seeds = rng.integers(2**31 - 1, size=self.settings.advance.verify_episodes)
-        policy = GreedyPolicy(weights, self.actions, self.transfer.device)
+        policy = GreedyPolicy(weights, self.actions, self.transfer.plan.device)
         return summarise(self.held_out.run(policy, seeds.tolist()))
 
     def probe(self, weights: Gathered) -> float:
         """Return what a policy of another sub-task measures here in a few episodes, which count as practice."""
         rng = numpy_generator(self.seed, self.index, "probe")
-        policy = GreedyPolicy(weights, self.actions, self.transfer.device)
+        policy = GreedyPolicy(weights, self.actions, self.transfer.plan.device)
         episodes = self.held_out.run(policy, rng.integers(2**31 - 1, size=PROBE_EPISODES).tolist())
         self.probe_env_steps += sum(episode.steps for episode in episodes)
         return self.measured(summarise(episodes))
@@ -312,7 +312,10 @@ class SubTask:
         if state["target_paths"] is not None:
             target = under("target.", tensors)
             paths = np.array(state["target_paths"], dtype=np.int64)
-            self._target = (paths, [target[str(layer)].to(self.transfer.device) for layer in range(len(target))])
+            self._target = (
+                paths,
+                [target[str(layer)].to(self.transfer.plan.device) for layer in range(len(target))],
+            )
 
     def close(self) -> None:
         """Close every environment."""
@@ -338,15 +341,10 @@ def make_replay(
     return Replay(
         dqn.replay_transitions,
         lanes=dqn.lanes,
-        inputs=transfer.inputs,
+        inputs=transfer.plan.inputs,
         steps=dqn.return_steps,
         discount=(dqn.discount if discount is None else discount) ** dqn.action_repeat,
-        device=transfer.device,
+        device=transfer.plan.device,
         generator=torch_generator(seed, index, "replay"),
         prioritized=dqn.prioritized,
     )
-
-
-def under(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return the tensors whose names begin so, without that beginning."""
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -1,8 +1,8 @@
 """Transfer: what a sub-task takes from those before it, PathNet's own way and the controls it is held against."""
 
 from collections.abc import Mapping
-from functools import cached_property
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,7 +18,28 @@ from pathnet_rl.settings import NetworkSettings, SearchSettings
 from pathnet_rl.shapes import dense_layers
 from pathnet_rl.working_set import WorkingSet
 
-Kind = Literal["freeze", "fine-tune", "progressive", "none"]
+
+@dataclass(frozen=True)
+class Plan:
+    """What the weights of a run are made from.
+
+    Attributes:
+        network: The PathNet.
+        search: How populations are made.
+        inputs: Numbers in an observation.
+        outputs: Numbers of a head.
+        seed: The run's seed.
+        state_names: What the optimizer keeps.
+        device: Torch device.
+    """
+
+    network: NetworkSettings
+    search: SearchSettings
+    inputs: int
+    outputs: int
+    seed: int
+    state_names: tuple[str, ...]
+    device: str
 
 
 class Gathered(Protocol):
@@ -64,8 +85,11 @@ class Gathered(Protocol):
 class Transfer(Protocol):
     """Holds all weights of a run, and says which of them a new sub-task begins with."""
 
-    device: str
-    inputs: int
+    plan: Plan
+    begins_warm: bool
+    """Whether a later sub-task begins with what an earlier one has learned."""
+    keeps_paths: bool
+    """Whether earlier paths stay as they were, so that any of them can be continued, or taken as it is."""
 
     @property
     def modules(self) -> int:
@@ -135,58 +159,41 @@ class Transfer(Protocol):
 
 
 class FreezePaths:
-    """PathNet: the path found is frozen, all other modules return to their initial weights.
+    """PathNet: the path found is frozen, all other modules return to their initial weights."""
 
-    Args:
-        network: The PathNet.
-        search: How populations are made.
-        inputs: Numbers in an observation.
-        outputs: Numbers of a head.
-        seed: The run's seed.
-        state_names: What the optimizer keeps.
-        device: Torch device.
-    """
+    keeps_paths = True
 
-    def __init__(
-        self,
-        network: NetworkSettings,
-        search: SearchSettings,
-        *,
-        inputs: int,
-        outputs: int,
-        seed: int,
-        state_names: tuple[str, ...],
-        device: str,
-    ) -> None:
-        self.network, self.search, self.inputs, self.outputs = network, search, inputs, outputs
-        self.seed, self.device, self.state_names = seed, device, state_names
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.begins_warm = plan.search.warm_start == "clone"
         self.net = self._new_net(0)
 
     def _new_net(self, index: int) -> PathNet:
+        plan, network = self.plan, self.plan.network
         return PathNet(
-            dense_layers(self.inputs, self.network.units, self.network.layers),
-            modules=self.network.modules,
-            active=self.network.active,
-            generators=[torch_generator(self.seed, index, "modules")],
-            state_names=self.state_names,
-            device=self.device,
+            dense_layers(plan.inputs, network.units, network.layers),
+            modules=network.modules,
+            active=network.active,
+            generators=[torch_generator(plan.seed, index, "modules")],
+            state_names=plan.state_names,
+            device=plan.device,
         )
 
     @property
     def modules(self) -> int:
         """Modules in a layer."""
-        return self.network.modules
+        return self.plan.network.modules
 
     def begin(self, task: str, index: int) -> None:
         """Seed the sub-task's draws; see :class:`Transfer`."""
         self.task = task
-        self.rng = numpy_generator(self.seed, index, "population")
-        self.head_generator = torch_generator(self.seed, index, "heads")
+        self.rng = numpy_generator(self.plan.seed, index, "population")
+        self.head_generator = torch_generator(self.plan.seed, index, "heads")
 
     def propose(self, ancestor: Ancestor | None) -> Paths:
         """Return warm members and fresh ones; see :func:`pathnet_agents.population.first_population`."""
-        self.net.add_heads(self.task, self.search.population, self.outputs, [self.head_generator])
-        return first_population(self.net, self.task, self.search, ancestor, self.rng)
+        self.net.add_heads(self.task, self.plan.search.population, self.plan.outputs, [self.head_generator])
+        return first_population(self.net, self.task, self.plan.search, ancestor, self.rng)
 
     def gather(
         self, task: str, paths: Paths, heads: NDArray[np.int64], optimizer: Optimizer | None = None
@@ -250,13 +257,18 @@ class FreezePaths:
 class FineTune(FreezePaths):
     """A control: the first sub-task's path, never frozen, is trained on through all later ones."""
 
-    _path: Path | None = None
+    keeps_paths = False
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self.begins_warm = True
+        self._path: Path | None = None
 
     def propose(self, ancestor: Ancestor | None) -> Paths:
         """Return a searched population for the first sub-task, and the one path for every later one."""
         if self._path is None or ancestor is None:
             return super().propose(None)
-        self.net.add_heads(self.task, 1, self.outputs, [self.head_generator])
+        self.net.add_heads(self.task, 1, self.plan.outputs, [self.head_generator])
         copy_head(self.net, ancestor.task, 0, self.task, 0)
         return self._path[None].copy()
 
@@ -280,23 +292,20 @@ class FineTune(FreezePaths):
 class FreshNetworks(FreezePaths):
     """A control: every sub-task is learned from scratch, in a network of its own."""
 
+    keeps_paths = False
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self.begins_warm = False
+        self._nets: dict[str, PathNet] = {}
+
     def begin(self, task: str, index: int) -> None:
         """Make the sub-task's network."""
         super().begin(task, index)
         self.net = self._nets[task] = self._new_net(index)
 
-    @cached_property
-    def _nets(self) -> dict[str, PathNet]:
-        """The networks by sub-task."""
-        return {}
-
     def _net_of(self, task: str) -> PathNet:
         return self._nets[task]
-
-    def propose(self, ancestor: Ancestor | None) -> Paths:
-        """Return random paths, whatever was learned before."""
-        del ancestor
-        return super().propose(None)
 
     def finish(self, task: str, path: Path, member: int) -> list[list[int]]:
         """Keep the head; nothing is frozen, for nobody else uses this network."""
@@ -315,8 +324,7 @@ class FreshNetworks(FreezePaths):
         """Make every sub-task's network and take its tensors."""
         for index, task in enumerate(tasks):
             self.begin(task, index)
-            own = {name: tensor for name, tensor in tensors.items() if name.startswith(f"{task}.")}
-            self.net.load_state_dict({name.removeprefix(f"{task}."): tensor for name, tensor in own.items()})
+            self.net.load_state_dict(under(f"{task}.", tensors))
 
 
 def named(tensors: Mapping[str, Tensor], ending: str, within: str = "") -> Tensor:
@@ -331,5 +339,6 @@ def named(tensors: Mapping[str, Tensor], ending: str, within: str = "") -> Tenso
     raise ValueError(f"no tensor {within}*{ending} is there")
 
 
-SHARED: dict[Kind, type[FreezePaths]] = {"freeze": FreezePaths, "fine-tune": FineTune, "none": FreshNetworks}
-"""Those that train paths, by their name in a curriculum."""
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors whose names begin so, without that beginning."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -9,6 +9,7 @@ import torch
 
 import pathnet_envs  # noqa: F401 - registers the sub-tasks
 from pathnet_agents.settings import PathNetDQNSettings
+from pathnet_agents.sub_task import SubTask
 from pathnet_rl.agent import AgentError, Checkpoint
 from pathnet_rl.records import WALL_CLOCK_FIELDS, GenerationRecord, SubTaskRecord
 from pathnet_rl.settings import AdvanceSettings, NetworkSettings, SearchSettings, SubTaskSettings
@@ -174,6 +175,35 @@ def test_a_restored_agent_goes_on_to_the_bit_from_any_generation(dqn):
         rest = learn(other, *(task for task in tasks if task.name not in other.finished))
         assert comparable(rest) == comparable(records)[at + 1 :]
         assert equal(stored(other), checkpoints[-1])
+
+
+def test_a_restored_agent_goes_on_continuing_the_sub_task_it_had_chosen(monkeypatch):
+    found = iter((0.0, 1.0, 0.5))  # on the second sub-task, then on the third
+    monkeypatch.setattr(SubTask, "probe", lambda *_: next(found))
+    last = sub_task("again", "GoToX", budget_env_steps=4000, advance=NEVER)
+    agent, records = make_agent(warm_start_from="best"), []
+    often = NEVER.model_copy(update={"verify_pause_env_steps": 0, "window_episodes": 1})
+    learn(agent, sub_task(), sub_task("go", "BrakeFall", budget_env_steps=4000, advance=often))
+    spin, go = (agent.finished[name].path for name in ("spin", "go"))
+    assert not np.array_equal(spin, go)
+    for record in agent.learn_task(last):
+        records.append(record)
+        if len(records) == 4:
+            kept = stored(agent)
+    assert "continuing spin" in records[0].why, "not the last one"
+    assert any("searching again" in (record.why or "") for record in records[4:-1])
+    other = make_agent(warm_start_from="best")
+    other.restore(kept)
+    assert comparable(learn(other, last)) == comparable(records)[4:]
+    assert equal(stored(other), stored(agent))
+
+
+@pytest.mark.parametrize("kind", ["none", "progressive"])
+def test_what_begins_anew_explores_as_at_first(kind):
+    agent = make_agent(dqn={"transfer": kind}, warm_start_from="best")
+    first, later = (learn(agent, task)[0] for task in (sub_task(), sub_task("go", "GoToX")))
+    assert later.epsilon == first.epsilon
+    assert "continuing" not in (later.why or "")
 
 
 @pytest.mark.parametrize("teacher", ["adaptive-level", "alp-gmm", "learning-progress", "fixed-order"])
