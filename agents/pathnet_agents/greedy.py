@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import stats
 
 from pathnet_agents.double_dqn import ValueNetwork, action_values
 from pathnet_agents.lanes import Episode
+from pathnet_rl.evaluation import evaluation_of
 from pathnet_rl.records import Evaluation
 
 
@@ -26,24 +26,10 @@ class GreedyPolicy:
 
 
 def summarise(episodes: Sequence[Episode]) -> Evaluation:
-    """Return rates and means of episodes with their 95% intervals (Wilson; Student t).
-
-    Success is 0 throughout where the environment does not report it.
-    """
-    returns = np.array([episode.undiscounted_return for episode in episodes])
-    measured = [episode.measured for episode in episodes if episode.measured is not None]
-    successes = sum(bool(episode.success) for episode in episodes)
-    interval = stats.binomtest(successes, len(episodes)).proportion_ci(method="wilson")
-    spread = float(returns.std(ddof=1)) if len(returns) > 1 else 0.0
-    margin = float(stats.t.ppf(0.975, max(len(returns) - 1, 1))) * spread / len(returns) ** 0.5
-    mean = float(returns.mean())
-    return Evaluation(
-        episodes=len(episodes),
-        success_rate=successes / len(episodes),
-        success_interval=(float(interval.low), float(interval.high)),
-        mean_return=mean,
-        return_interval=(mean - margin, mean + margin),
-        return_std=spread,
-        measured=float(np.mean(measured)) if measured else None,
-        mean_episode_steps=float(np.mean([episode.steps for episode in episodes])),
+    """Return rates and means of episodes; success is 0 throughout where the environment does not report it."""
+    return evaluation_of(
+        [episode.undiscounted_return for episode in episodes],
+        [bool(episode.success) for episode in episodes],
+        [episode.steps for episode in episodes],
+        [episode.measured for episode in episodes if episode.measured is not None],
     )

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 import numpy as np
 from pydantic import Field
-from scipy import stats
 
 from pathnet_rl.agent import Checkpoint
+from pathnet_rl.evaluation import evaluation_of
 from pathnet_rl.records import Evaluation, GenerationRecord, Record, SubTaskRecord
 from pathnet_rl.rng import episode_seeds, numpy_generator
 from pathnet_rl.settings import AgentSettings, NetworkSettings, Probability, SearchSettings, SubTaskSettings
@@ -226,7 +226,11 @@ class BaselineAgent:
             flights += self._fly_side_by_side(lanes, seeds[first : first + LANES])
         for lane in lanes:
             lane.close()
-        return _summarise(flights)
+        return evaluation_of(
+            [flight.episode_return for flight in flights],
+            [flight.success for flight in flights],
+            [flight.steps for flight in flights],
+        )
 
     def _fly_side_by_side(self, lanes: Sequence[gymnasium.Env[Any, Any]], seeds: Sequence[int]) -> list[Flight]:
         assert self.model is not None
@@ -255,22 +259,3 @@ class BaselineAgent:
             ValueError: Always.
         """
         raise ValueError(f"runs of {BASELINE} cannot go on; train anew")
-
-
-def _summarise(flights: Sequence[Flight]) -> Evaluation:
-    """Return rates and means with their 95% intervals (Wilson; Student t)."""
-    returns = np.array([flight.episode_return for flight in flights])
-    successes = sum(flight.success for flight in flights)
-    interval = stats.binomtest(successes, len(flights)).proportion_ci(method="wilson")
-    spread = float(returns.std(ddof=1)) if len(returns) > 1 else 0.0
-    margin = float(stats.t.ppf(0.975, max(len(returns) - 1, 1))) * spread / len(returns) ** 0.5
-    mean = float(returns.mean())
-    return Evaluation(
-        episodes=len(flights),
-        success_rate=successes / len(flights),
-        success_interval=(float(interval.low), float(interval.high)),
-        mean_return=mean,
-        return_interval=(mean - margin, mean + margin),
-        return_std=spread,
-        mean_episode_steps=float(np.mean([flight.steps for flight in flights])),
-    )
