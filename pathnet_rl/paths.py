@@ -5,7 +5,8 @@ unused slot. Several paths are stacked in front: ``(..., layers, active)``. Rule
 (arXiv:1701.08734): L layers, M modules a layer, between 1 and N active modules.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from math import comb
 from typing import TypeAlias
 
@@ -69,6 +70,24 @@ def overlap(first: Path, second: Path) -> NDArray[np.int64]:
     """
     same = (first[:, :, None] == second[:, None, :]) & (first[:, :, None] != EMPTY)
     return same.sum(axis=(1, 2))
+
+
+def reused(layers: Sequence[Sequence[int]], frozen: Mapping[str, Sequence[Sequence[int]]]) -> list[dict[str, int]]:
+    """Count, by layer, the modules of a path that each task froze.
+
+    Args:
+        layers: The path's modules, by layer.
+        frozen: The modules that each task froze, by layer.
+
+    Example:
+        >>> reused([[0, 1], [2]], {"a": [[1], [3]], "b": [[0, 4], []]})
+        [{'b': 1, 'a': 1}, {}]
+    """
+    counts: list[dict[str, int]] = []
+    for layer, modules in enumerate(layers):
+        owner = {module: task for task, by_layer in frozen.items() for module in by_layer[layer]}
+        counts.append(dict(Counter(owner[module] for module in modules if module in owner)))
+    return counts
 
 
 def layer_overlap_given_sizes(modules: int, first: int, second: int) -> NDArray[np.float64]:

@@ -1,6 +1,5 @@
 """The agent of a curriculum: it searches, consolidates and freezes a path for one sub-task after another."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,7 @@ from pathnet_agents.sub_task import SubTask, make_replay, recipe_of
 from pathnet_agents.transfer import FineTune, FreezePaths, FreshNetworks, Gathered, Plan, Transfer, under
 from pathnet_rl.agent import Checkpoint
 from pathnet_rl.optimizer import Adam
-from pathnet_rl.paths import EMPTY, Path, from_lists, to_lists
+from pathnet_rl.paths import EMPTY, Path, from_lists, reused, to_lists
 from pathnet_rl.records import Evaluation, Record, SubTaskRecord
 from pathnet_rl.rng import episode_seeds, numpy_generator
 from pathnet_rl.settings import NetworkSettings, SearchSettings, SubTaskSettings
@@ -190,7 +189,7 @@ class CurriculumAgent:
         settings, index = sub_task.settings, sub_task.index
         # Slots in the order that a saved path has, so that a loaded agent goes on as this one would.
         path = from_lists(to_lists(lesson.path), self.network.active)
-        reused = self.reuse(path)
+        frozen = {name: learned.newly_frozen for name, learned in self.finished.items()}
         newly_frozen = transfer.finish(settings.name, path, lesson.member)
         self.finished[settings.name] = Learned(settings, index, path, 0, True, newly_frozen)
         self.total_env_steps += sub_task.env_steps
@@ -206,23 +205,12 @@ class CurriculumAgent:
             total_env_steps=self.total_env_steps,
             generations=lesson.search.next_index,
             path=to_lists(path),
-            reused=reused,
+            reused=reused(to_lists(path), frozen),
             newly_frozen=newly_frozen,
             free_modules=transfer.free_modules(),
             evaluation=self.evaluate(settings.name, EVALUATION_EPISODES, self.seed),
             wall_s=lesson.wall_s,
         )
-
-    def reuse(self, path: Path) -> list[dict[str, int]]:
-        """Count, by layer, the modules of a path that each earlier sub-task froze."""
-        owners = [
-            {module: name for name, learned in self.finished.items() for module in learned.newly_frozen[layer]}
-            for layer in range(self.network.layers)
-        ]
-        return [
-            dict(Counter(owner[module] for module in modules if module in owner))
-            for owner, modules in zip(owners, to_lists(path), strict=True)
-        ]
 
     def evaluate(self, task: str, episodes: int, seed: int) -> Evaluation:
         """Fly a learned sub-task greedily on held-out seeds; the same call gives the same numbers, always.

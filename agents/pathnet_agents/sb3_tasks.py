@@ -1,8 +1,7 @@
 """Learning task after task with one Stable-Baselines3 algorithm: what begins, ends and is gone back to."""
 
 import warnings
-from collections import Counter
-from itertools import count
+from itertools import count, takewhile
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -16,7 +15,7 @@ from pathnet_agents.population import Ancestor, first_population
 from pathnet_agents.sb3_network import Route
 from pathnet_agents.sb3_policy import PathNetPolicy
 from pathnet_agents.task_search import TaskSearch
-from pathnet_rl.paths import Paths, to_lists
+from pathnet_rl.paths import Paths, reused, to_lists
 from pathnet_rl.rng import numpy_generator
 from pathnet_rl.settings import SearchSettings
 
@@ -58,16 +57,8 @@ class TaskByTask(OffPolicyAlgorithm):
             KeyError: If there is no such task.
         """
         layers = self.paths[self._known(name)]
-        owners: list[dict[int, str]] = [{} for _ in layers]
-        for route in self.policy.routes.values():
-            if route.task == name:
-                break
-            for owner, modules in zip(owners, route.newly_frozen, strict=True):
-                owner.update(dict.fromkeys(modules, route.task))
-        return [
-            dict(Counter(owner[module] for module in modules if module in owner))
-            for owner, modules in zip(owners, layers, strict=True)
-        ]
+        earlier = takewhile(lambda route: route.task != name, self.policy.routes.values())
+        return reused(layers, {route.task: route.newly_frozen for route in earlier})
 
     def _known(self, name: str) -> str:
         if name not in self.paths:
