@@ -83,7 +83,7 @@ def _forward(
 ) -> Tensor:
     hidden_gbi, batch = inputs_gbi, inputs_gbi.shape[1]
     for shape, values_ruio, slots_gn in zip(layout.shapes, values, layout.slots_gn, strict=False):
-        rows_gri, matrix_gio = with_ones(shape.to_rows(hidden_gbi)), _matrices(values_ruio, slots_gn)
+        rows_gri, matrix_gio = with_ones(shape.to_rows(hidden_gbi)), side_by_side(values_ruio, slots_gn)
         outputs_gro = torch.bmm(rows_gri, matrix_gio).relu_()
         if traces is not None:
             traces.append(_Trace(rows_gri, matrix_gio, outputs_gro))
@@ -114,7 +114,7 @@ def _backward(
     return gradients[::-1], hidden_gbi if to_inputs else None
 
 
-def _matrices(values_ruio: Tensor, slots_gn: Tensor | None) -> Tensor:
+def side_by_side(values_ruio: Tensor, slots_gn: Tensor | None) -> Tensor:
     """Put the matrices of each path's slots side by side, ``(g, row_inputs + 1, active * units)``."""
     if slots_gn is None:  # a view: the rows lie in this order already
         return values_ruio.transpose(1, 2).flatten(2)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pathnet_rl.network import PathNet, Stack
 from pathnet_rl.optimizer import Optimizer
-from pathnet_rl.passes import Layout, run_paths
+from pathnet_rl.passes import Layout, run_paths, side_by_side
 from pathnet_rl.paths import EMPTY
 
 
@@ -103,6 +103,17 @@ class WorkingSet:
         """
         outputs_gbo = run_paths(self._layout, inputs_rpbi.flatten(0, 1), self.values if values is None else values)
         return outputs_gbo.unflatten(0, (self.replicas, self.paths))
+
+    def matrices(self, path: int) -> list[Tensor]:
+        """Return what one path multiplies by, of a single replica: to run it alone, in fewer calls than all.
+
+        Returns:
+            For every layer ``(row_inputs + 1, active * units)``, and for the head ``(numbers + 1, outputs)``, the
+            biases in the last row.
+        """
+        slots = [None if slots_gn is None else slots_gn[path : path + 1] for slots_gn in self._slots_gn]
+        layers = [side_by_side(values, own)[0] for values, own in zip(self.values, slots, strict=False)]
+        return [*layers, self.values[-1][0, path]]
 
     def step(self, loss: Tensor, others: Sequence[Tensor] = (), max_norm: float | None = None) -> list[Tensor]:
         """Take one optimizer step down the loss (a sum over paths) in all modules that are not frozen.

@@ -12,7 +12,7 @@ from pathnet_agents.double_dqn import double_dqn_loss
 from pathnet_agents.replay import Sample
 from pathnet_agents.sb3_optimizer import Rule
 from pathnet_rl.network import PathNet
-from pathnet_rl.paths import EMPTY, Paths
+from pathnet_rl.paths import Paths
 from pathnet_rl.working_set import WorkingSet
 
 
@@ -48,7 +48,6 @@ class LivePaths:
         self.working = WorkingSet(self.net, *which, self._rule)
         self._following = WorkingSet(self.target_net, *which)
         self._moved = False
-        self._rows = [self._rows_of(layer) for layer in range(self.net.layers)]
         self._acting: dict[int, list[Tensor]] = {}
 
     @property
@@ -88,28 +87,12 @@ class LivePaths:
     def _values_of(self, member: int, hidden: Tensor) -> Tensor:
         """Run one member, ``(batch, features) -> (batch, actions)``, in a third of a working set's calls."""
         if member not in self._acting:
-            self._acting[member] = self._matrices_of(member)
+            self._acting[member] = self.working.matrices(member)
         *layers, head = self._acting[member]
         for matrix, shape in zip(layers, self.net.shapes, strict=True):
             outputs = torch.addmm(matrix[-1], hidden, matrix[:-1]).relu_()
             hidden = outputs.unflatten(-1, (-1, shape.units)).sum(-2)  # of the layer's active modules
         return torch.addmm(head[-1], hidden, head[:-1])
-
-    def _matrices_of(self, member: int) -> list[Tensor]:
-        """Put the member's active modules of each layer side by side, ``(inputs + 1, active * units)``."""
-        *layers, heads = [values_ruio[0] for values_ruio in self.working.values]
-        if self.members > 1:  # a lone path's rows lie as its own matrices
-            layers = [
-                rows_uio.index_select(0, own[member]) for rows_uio, own in zip(layers, self._rows, strict=True)
-            ]
-        return [*(rows_nio.transpose(0, 1).flatten(1) for rows_nio in layers), heads[member]]
-
-    def _rows_of(self, layer: int) -> Tensor:
-        """Return where in the working set the modules of one layer of all members lie: there once, by number."""
-        paths_pn = self.paths[:, layer]
-        modules = np.unique(paths_pn[paths_pn != EMPTY])
-        rows = np.where(paths_pn == EMPTY, len(modules), np.searchsorted(modules, paths_pn))
-        return torch.from_numpy(rows).to(self.net.device)
 
     def losses(self, sample: Sample, target_next: Tensor) -> Tensor:
         """Return each member's loss; see :func:`pathnet_agents.double_dqn.double_dqn_loss`."""

@@ -60,6 +60,14 @@ def test_the_loss_is_double_dqns_where_both_networks_see_the_same(live):
     assert not torch.equal(live.losses(sample, sample.next_observation + 1), expected)
 
 
+@pytest.mark.parametrize("members", [[1], [2, 2], [0, 1, 2], [0, 0, 1, 1, 2, 2], [2, 0]])
+def test_a_lane_is_valued_by_the_member_that_acts_there(live, members):
+    features = draw(len(members), FEATURES)
+    expected = live.values(features)[members, range(len(members))]
+    for _ in range(2):  # the second time from what was kept
+        assert torch.allclose(live.values_by_lane(features, np.array(members)), expected, atol=1e-6)
+
+
 def test_every_member_values_every_observation_with_its_own_path(net, live):
     features = draw(BATCH, FEATURES)
     values = live.values(features)
