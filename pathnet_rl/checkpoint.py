@@ -157,9 +157,8 @@ def newest_whole(run: Path, needed: Sequence[str] = ()) -> tuple[Stored | None, 
         except CheckpointError as error:
             damages.append(f"{directory}: {error}")
             continue
-        damaged = dict.fromkeys(needed, f"is not in {MANIFEST}") if needed else {}
-        damaged = {name: words for name, words in damaged.items() if name not in stored.manifest.run_files}
-        damaged |= damaged_run_files(run, stored.manifest) if needed else {}
+        damaged = damaged_run_files(run, stored.manifest) if needed else {}
+        damaged |= {name: f"is not in {MANIFEST}" for name in needed if name not in stored.manifest.run_files}
         broken = [f"{run / name} {damaged[name]}" for name in needed if name in damaged]
         if not broken:
             return stored, damages

@@ -199,7 +199,7 @@ def _train(run: "Run", pace: "Pace", *, resume: bool) -> None:
         refuse(error)
     except AgentError as error:
         typer.echo(f"stopped: {error}\nwhat was learned before is in {run.directory}", err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(FAILED) from None
     except Interrupted as error:
         saved = "saved" if checkpoints(run.directory) else "nothing was learned yet"
         typer.echo(f"interrupted; {saved}; go on with: pathnet-rl resume {run.directory}", err=True)
@@ -396,7 +396,7 @@ def _running(directory: Path, refusal: type[Exception]) -> Generator[None, None,
         refuse(error)
     except WorkerDied as error:
         typer.echo(f"{error}", err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(FAILED) from None
     except KeyboardInterrupt:
         typer.echo(f"interrupted; finished repeats are in {directory}, the same command goes on", err=True)
         raise typer.Exit(INTERRUPTED) from None

@@ -33,6 +33,16 @@ def torch_generator(seed: int, index: int, purpose: str) -> torch.Generator:
     return torch.Generator().manual_seed(int(state) % 2**63)
 
 
+def state_of(generator: torch.Generator) -> list[int]:
+    """Return where a Torch generator stands as plain data; see :func:`set_state`."""
+    return generator.get_state().tolist()
+
+
+def set_state(generator: torch.Generator, state: list[int]) -> None:
+    """Let a generator go on from where :func:`state_of` found one."""
+    generator.set_state(torch.tensor(state, dtype=torch.uint8))
+
+
 def episode_seeds(seed: int, index: int, purpose: str, episodes: int) -> list[int]:
     """Return one environment seed an episode; a longer list begins with the shorter one.
 

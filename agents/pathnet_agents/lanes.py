@@ -117,7 +117,7 @@ class Lanes:
         for taken, action in zip(self._actions, actions.tolist(), strict=True):
             taken.append(action)
         ended = terminated | truncated
-        for lane in np.flatnonzero(info.get("_failure", np.zeros(self.lanes, dtype=bool))).tolist():
+        for lane in np.flatnonzero(info.get("_failure", False)).tolist():
             self._note_failure(lane, info["failure"][lane])
         episodes = [self._episode(lane, info) for lane in np.flatnonzero(ended).tolist()]
         transitions = Transitions(before, actions, reward.astype(np.float32), after, terminated.copy(), ended)

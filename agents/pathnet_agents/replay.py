@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pathnet_agents.lanes import Transitions
+from pathnet_rl.rng import set_state, state_of
 
 PRIORITY, IMPORTANCE = 0.6, 0.4  # alpha and beta of Schaul et al. 2016, table 3; beta is not annealed
 SMALLEST_DIFFERENCE = 1e-3
@@ -169,7 +170,7 @@ class Replay:
             "next_row": self._next_row,
             "stored_rows": self._stored_rows,
             "largest_priority": self._largest_priority,
-            "generator": self.generator.get_state().tolist(),
+            "generator": state_of(self.generator),
         }
 
     def load_state_dict(self, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
@@ -178,4 +179,4 @@ class Replay:
             tensor[: state["stored_rows"]] = tensors[name].to(self.device)
         self._next_row, self._stored_rows = state["next_row"], state["stored_rows"]
         self._largest_priority = state["largest_priority"]
-        self.generator.set_state(torch.tensor(state["generator"], dtype=torch.uint8))
+        set_state(self.generator, state["generator"])

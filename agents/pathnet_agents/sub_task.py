@@ -23,7 +23,7 @@ from pathnet_agents.transfer import Gathered, Transfer, under
 from pathnet_rl.optimizer import Adam
 from pathnet_rl.paths import Path, Paths
 from pathnet_rl.records import Evaluation
-from pathnet_rl.rng import numpy_generator, torch_generator
+from pathnet_rl.rng import episode_seeds, numpy_generator, torch_generator
 from pathnet_rl.settings import SearchSettings, SubTaskSettings
 from pathnet_rl.task import Outcome
 
@@ -252,18 +252,19 @@ class SubTask:
     def verify(self, weights: Gathered) -> Evaluation:
         """Fly a member greedily on held-out seeds, new ones at every verification so that none is learned."""
         self.verifications += 1
-        rng = numpy_generator(self.seed, self.index, f"verification {self.verifications}")
-        seeds = rng.integers(2**31 - 1, size=self.settings.advance.verify_episodes)
-        policy = GreedyPolicy(weights, self.actions, self.transfer.plan.device)
-        return summarise(self.held_out.run(policy, seeds.tolist()))
+        purpose = f"verification {self.verifications}"
+        return summarise(self._fly(weights, purpose, self.settings.advance.verify_episodes))
 
     def probe(self, weights: Gathered) -> float:
         """Return what a policy of another sub-task measures here in a few episodes, which count as practice."""
-        rng = numpy_generator(self.seed, self.index, "probe")
-        policy = GreedyPolicy(weights, self.actions, self.transfer.plan.device)
-        episodes = self.held_out.run(policy, rng.integers(2**31 - 1, size=PROBE_EPISODES).tolist())
+        episodes = self._fly(weights, "probe", PROBE_EPISODES)
         self.probe_env_steps += sum(episode.steps for episode in episodes)
         return self.measured(summarise(episodes))
+
+    def _fly(self, weights: Gathered, purpose: str, episodes: int) -> list[Episode]:
+        """Fly greedily on seeds for this purpose alone."""
+        policy = GreedyPolicy(weights, self.actions, self.transfer.plan.device)
+        return self.held_out.run(policy, episode_seeds(self.seed, self.index, purpose, episodes))
 
     def set_level(self, level: float) -> None:
         """Go to a level, where it is this sub-task's own."""

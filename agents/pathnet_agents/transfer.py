@@ -13,7 +13,7 @@ from pathnet_agents.population import Ancestor, copy_head, first_population
 from pathnet_rl.network import PathNet
 from pathnet_rl.optimizer import Optimizer
 from pathnet_rl.paths import Path, Paths
-from pathnet_rl.rng import numpy_generator, torch_generator
+from pathnet_rl.rng import numpy_generator, set_state, state_of, torch_generator
 from pathnet_rl.settings import NetworkSettings, SearchSettings
 from pathnet_rl.shapes import dense_layers
 from pathnet_rl.working_set import WorkingSet
@@ -236,13 +236,12 @@ class FreezePaths:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the generators of paths and of heads."""
-        head = self.head_generator.get_state().tolist()
-        return {"rng": self.rng.bit_generator.state, "head_generator": head}
+        return {"rng": self.rng.bit_generator.state, "head_generator": state_of(self.head_generator)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Set the generators."""
         self.rng.bit_generator.state = state["rng"]
-        self.head_generator.set_state(torch.tensor(state["head_generator"], dtype=torch.uint8))
+        set_state(self.head_generator, state["head_generator"])
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the network's tensors."""
