@@ -2,24 +2,24 @@
 
 import time
 from collections import deque
+from collections.abc import Iterator
 from datetime import timedelta
 
 from rich.console import Console, Group
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from pathnet_rl.study.records import RepeatRecord
 from pathnet_rl.study.settings import StudySettings
 from pathnet_rl.study.study import Study
+from pathnet_rl.study_screen import StudyScreen
 
 SPEED_OVER_S = 20.0
-REFRESHES_PER_S = 4
 PRINT_EVERY_S = 30.0  # where there is no terminal
 UNKNOWN = "-"
 
 
-class StudyProgress:
+class StudyProgress(StudyScreen):
     """Shows where a study stands; a listener of :func:`pathnet_rl.study.study.run_study`.
 
     Args:
@@ -28,15 +28,13 @@ class StudyProgress:
     """
 
     def __init__(self, heading: str, console: Console | None = None) -> None:
-        self._heading, self._console = heading, console or Console()
-        self._live: Live | None = None
+        super().__init__(heading, console, print_every_s=PRINT_EVERY_S, printed=0.0)
         self._records: dict[str, list[RepeatRecord]] = {}
         self._missing: dict[str, int] = {}
         self._steps: deque[tuple[float, int]] = deque()
-        self._printed = 0.0
 
     def begin(self, study: Study, done: list[RepeatRecord], missing: dict[str, int]) -> None:
-        """Open the display, or print what is missing where there is no terminal."""
+        """Show what is missing."""
         self._settings: StudySettings = study.settings
         for record in done:
             self._records.setdefault(record.arm, []).append(record)
@@ -44,14 +42,9 @@ class StudyProgress:
         self._steps.append((time.monotonic(), 0))
         unasked = [arm for arm in missing if arm not in study.settings.arms]
         if unasked:
-            self._heading += f"\n{', '.join(unasked)} runs too: pick+search trains as long as its partner did"
-        if self._console.is_terminal:
-            self._live = Live(self._view(), console=self._console, refresh_per_second=REFRESHES_PER_S)
-            self._live.start()
-        else:
-            self._say(self._heading)
-            if done:
-                self._say(f"going on: {len(done)} repeats are done, {sum(missing.values())} are missing")
+            self.heading += f"\n{', '.join(unasked)} runs too: pick+search trains as long as its partner did"
+        left = sum(missing.values())
+        self._open(f"going on: {len(done)} repeats are done, {left} are missing" if done else None)
 
     def minibatches(self, done: int) -> None:
         """Count minibatches along a path."""
@@ -67,31 +60,12 @@ class StudyProgress:
         self._missing[record.arm] -= 1
         self._refresh()
 
-    def idle(self) -> None:
-        """Show that time passes."""
-        self._refresh()
-
-    def end(self) -> None:
-        """Leave the last view on the screen."""
-        if self._live is not None:
-            self._live.update(self._view())
-            self._live.stop()
-        else:
-            self._console.print(self._table())
-
-    def _refresh(self) -> None:
-        if self._live is not None:
-            self._live.update(self._view())
-        elif time.monotonic() - self._printed > PRINT_EVERY_S:
-            self._printed = time.monotonic()
-            done = sum(len(records) for records in self._records.values())
-            self._say(f"{done} of {done + sum(self._missing.values())} repeats, {self._speed()}")
-
-    def _say(self, line: str) -> None:
-        self._console.print(line, soft_wrap=True, highlight=False, markup=False)
+    def _lines(self) -> Iterator[str]:
+        done = sum(len(records) for records in self._records.values())
+        yield f"{done} of {done + sum(self._missing.values())} repeats, {self._speed()}"
 
     def _view(self) -> Group:
-        return Group(Text(self._heading, style="bold", overflow="fold"), self._table(), Text(self._speed()))
+        return Group(Text(self.heading, style="bold", overflow="fold"), self._table(), Text(self._speed()))
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, header_style="bold")

@@ -1,24 +1,23 @@
 """The screen of a curriculum's study: repeats done by arm, where each worker is, time passed."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from rich.console import Console, Group
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from pathnet_rl.console import number
+from pathnet_rl.study_screen import StudyScreen
 from pathnet_rl.transfer.arms import ARMS
 from pathnet_rl.transfer.study import TransferStudy
 from pathnet_rl.transfer.worker import Finished, Position
 
-REFRESHES_PER_S = 4
 PRINT_EVERY_S = 60.0  # where there is no terminal
 
 
-class TransferProgress:
+class TransferProgress(StudyScreen):
     """Shows where a study stands; a listener of :func:`pathnet_rl.transfer.study.run_study`.
 
     Args:
@@ -28,26 +27,21 @@ class TransferProgress:
     """
 
     def __init__(self, heading: str, asked: Sequence[str], console: Console | None = None) -> None:
-        self._heading, self._asked, self._console = heading, asked, console or Console()
-        self._live: Live | None = None
+        super().__init__(heading, console, print_every_s=PRINT_EVERY_S)
+        self._asked = asked
         self._positions: dict[int, Position] = {}
         self._finished: list[Finished] = []
-        self._started = self._printed = time.monotonic()
+        self._started = time.monotonic()
 
     def begin(self, study: TransferStudy, done: Sequence[tuple[str, int]]) -> None:
-        """Open the display, or print what is missing where there is no terminal."""
+        """Show what is missing."""
         self._study, self._done = study, list(done)
         for arm in study.arms:
             if arm not in self._asked:
                 waiting = ", ".join(name for name in self._asked if ARMS[name].needs == arm)
-                self._heading += f"\n{arm} runs too: {waiting} takes as many environment steps as its run did"
-        if self._console.is_terminal:
-            self._live = Live(self._view(), console=self._console, refresh_per_second=REFRESHES_PER_S)
-            self._live.start()
-        else:
-            self._say(self._heading)
-            if done:
-                self._say(f"going on: {len(done)} runs are done, {self._total - len(done)} are missing")
+                self.heading += f"\n{arm} runs too: {waiting} takes as many environment steps as its run did"
+        missing = self._total - len(done)
+        self._open(f"going on: {len(done)} runs are done, {missing} are missing" if done else None)
 
     @property
     def _total(self) -> int:
@@ -67,35 +61,20 @@ class TransferProgress:
             self._say(f"{self._name(finished)} done in {_time(finished.wall_s)}: {_outcome(finished)}")
         self._refresh()
 
-    def idle(self) -> None:
-        """Show that time passes."""
-        self._refresh()
-
     def end(self) -> None:
-        """Leave the last view on the screen."""
+        """Leave the last view on the screen; nobody is anywhere any more."""
         self._positions.clear()
-        if self._live is not None:
-            self._live.update(self._view())
-            self._live.stop()
-        else:
-            self._console.print(self._table())
+        super().end()
 
-    def _refresh(self) -> None:
-        if self._live is not None:
-            self._live.update(self._view())
-        elif time.monotonic() - self._printed > PRINT_EVERY_S:
-            self._printed = time.monotonic()
-            self._say(self._passed())
-            for position in self._positions.values():
-                self._say(f"  {self._place(position)}")
-
-    def _say(self, line: str) -> None:
-        self._console.print(line, soft_wrap=True, highlight=False, markup=False)
+    def _lines(self) -> Iterator[str]:
+        yield self._passed()
+        for position in self._positions.values():
+            yield f"  {self._place(position)}"
 
     def _view(self) -> Group:
         workers = [Text(self._place(position), overflow="fold") for position in self._positions.values()]
         return Group(
-            Text(self._heading, style="bold", overflow="fold"), self._table(), *workers, Text(self._passed())
+            Text(self.heading, style="bold", overflow="fold"), self._table(), *workers, Text(self._passed())
         )
 
     def _table(self) -> Table:
