@@ -18,6 +18,7 @@ from pathnet_rl.records import Evaluation, GenerationRecord
 from pathnet_rl.search import Generation, PathSearch
 
 GAIN = 0.02  # thresholds by which a window must beat its best to count as progress
+RELAPSES = 3  # collapses from the same weights that send the sub-task back to searching
 COLLAPSE = 0.6  # thresholds below its best at which a path is lost: three tenths of the levels, or of a rate most
 Phase = Literal["search", "consolidate"]
 
@@ -70,6 +71,7 @@ class Lesson:
         self._best_progress = -np.inf
         self._best_verified: Verified | None = None
         self._snapshot: Snapshot | None = None
+        self._collapses = 0  # since the snapshot was taken
         self._wall_before, self._wall_started = 0.0, time.perf_counter()
         if state is None:
             self._begin(first_index=0)
@@ -229,12 +231,11 @@ class Lesson:
 
     def _search_again(self) -> None:
         """Search anew among fresh proposals; the replay stays, and so does what was verified best."""
+        steps = self.sub_task.env_steps - self._last_gain
         self._begin(self.search.next_index)
-        self._best_progress, self._snapshot = -np.inf, None
+        self._best_progress, self._snapshot, self._collapses = -np.inf, None, 0
         self.sub_task.explore_anew()
-        self.sub_task.why.append(
-            f"searching again: no gain for {self.sub_task.search.stall_env_steps} environment steps"
-        )
+        self.sub_task.why.append(f"searching again: no gain for {steps} environment steps")
 
     def _stalled(self) -> bool:
         """Say whether a consolidated path has gained nothing for too long; one that has collapsed is put back."""
@@ -242,13 +243,14 @@ class Lesson:
         progress = self._progress()
         if progress is not None:
             if progress > self._best_progress + GAIN:
-                self._best_progress, self._last_gain = progress, task.env_steps
+                self._best_progress, self._last_gain, self._collapses = progress, task.env_steps, 0
                 self._snapshot = Snapshot(task.level.value or 0.0, task.slow_weights(0, self.path))
             elif self._snapshot is not None and progress < self._best_progress - COLLAPSE:
+                self._collapses += 1
                 task.set_level(self._snapshot.level)
                 task.put_back(self._snapshot.weights)
                 task.why.append(f"collapsed: the weights of {self._last_gain} environment steps are put back")
-        return task.env_steps - self._last_gain >= task.search.stall_env_steps
+        return self._collapses >= RELAPSES or task.env_steps - self._last_gain >= task.search.stall_env_steps
 
     def _progress(self) -> float | None:
         """Return how far training has come, in thresholds; None until its window is full."""
@@ -315,6 +317,7 @@ class Lesson:
             "phase_started": self._phase_started,
             "verify_from": self._verify_from,
             "last_gain": self._last_gain,
+            "collapses": self._collapses,
             "best_progress": self._best_progress if np.isfinite(self._best_progress) else None,
             "best_verified": None if best is None else [best.measured, best.path.tolist(), best.member],
             "rng": self.rng.bit_generator.state,
@@ -341,6 +344,7 @@ class Lesson:
         self.path, self.member = np.array(state["path"], dtype=np.int64), state["member"]
         self.budget_env_steps, self._verify_from = state["budget_env_steps"], state["verify_from"]
         self._phase_started, self._last_gain = state["phase_started"], state["last_gain"]
+        self._collapses = state["collapses"]
         self._best_progress = -np.inf if state["best_progress"] is None else state["best_progress"]
         self.rng.bit_generator.state = state["rng"]
         self._wall_before, self._wall_started = state["wall_s"], time.perf_counter()

@@ -17,6 +17,7 @@ class Tank:
 
     capacity: float
     left: float
+    burnt: float = 0.0  # by the latest action
 
     @classmethod
     def of(cls, goal: SubGoal, level: float, at_full_level: float | None) -> "Tank | None":
@@ -41,8 +42,10 @@ class Tank:
     def burn(self, action: Any, continuous: bool) -> Any:
         """Take what a valid action costs and return it, or doing nothing where nothing is left."""
         if self.left <= 0.0:
+            self.burnt = 0.0
             return np.zeros(2) if continuous else NOTHING
-        self.left = max(0.0, self.left - (_throttle_cost(action) if continuous else _engine_cost(action)))
+        self.burnt = min(_throttle_cost(action) if continuous else _engine_cost(action), self.left)
+        self.left -= self.burnt
         return action
 
 

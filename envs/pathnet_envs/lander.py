@@ -74,6 +74,8 @@ class LanderSubTask(gymnasium.Env[Observation, Any]):
         wind_power: Instead of the sub-goal's own at level 1, from 0 to 20; only where it has wind.
         turbulence_power: The same for turbulence, from 0 to 2.
         fuel: Instead of the sub-goal's own at level 1, steps of the main engine; only where it has a tank.
+        fuel_price: Taken off the reward, of whatever kind, for every step of the main engine that is burnt; only
+            where there is a tank. What is burnt early decides about the landing, and nothing observed tells it.
         render_mode: ``human``, ``rgb_array`` or None; LunarLander's picture with :mod:`pathnet_envs.overlay`.
 
     Raises:
@@ -99,6 +101,7 @@ class LanderSubTask(gymnasium.Env[Observation, Any]):
         wind_power: float | None = None,
         turbulence_power: float | None = None,
         fuel: float | None = None,
+        fuel_price: float = 0.0,
         render_mode: str | None = None,
     ) -> None:
         self.sub_goal = sub_goal
@@ -108,6 +111,9 @@ class LanderSubTask(gymnasium.Env[Observation, Any]):
         self.discount = within("discount", discount, 0.0, 1.0)
         self.continuous, self.observe_hidden = bool(continuous), bool(observe_hidden)
         self._take_conditions(wind_power, turbulence_power, fuel)
+        self.fuel_price = within("fuel_price", fuel_price, 0.0, float("inf"))
+        if fuel_price:
+            self._require("fuel_price", fuel_price, SUB_GOALS[sub_goal].fuel is not None)
         if render_mode is not None:
             one_of("render_mode", render_mode, self.metadata["render_modes"])
         self.render_mode = render_mode
@@ -152,13 +158,14 @@ class LanderSubTask(gymnasium.Env[Observation, Any]):
             ("turbulence_power", turbulence_power, goal.windy, STRONGEST_TURBULENCE),
             ("fuel", fuel, goal.fuel is not None, LARGEST_TANK),
         ):
-            if value is None:
-                continue
-            if not present:
-                raise ValueError(
-                    f"{name}: {value!r}: {goal.name} has none; leave it out, or choose another sub_goal"
-                )
-            self._conditions[name] = within(name, value, 0.0, limit)
+            if value is not None:
+                self._require(name, value, present)
+                self._conditions[name] = within(name, value, 0.0, limit)
+
+    def _require(self, name: str, value: float, present: bool) -> None:
+        if not present:
+            remedy = "leave it out, or choose another sub_goal"
+            raise ValueError(f"{name}: {value!r}: {self.sub_goal} has none; {remedy}")
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -234,13 +241,15 @@ class LanderSubTask(gymnasium.Env[Observation, Any]):
             self._judge(state, ended)
         truncated = self._steps >= self._horizon_steps
         if self.reward == "native":
-            return self._shown(observation, state), float(native_reward), ended, truncated
-        terminated = ended or self.is_success
-        reward = 1.0 if self.is_success else 0.0
+            reward, terminated = float(native_reward), bool(ended)
+        else:
+            reward, terminated = 1.0 if self.is_success else 0.0, ended or self.is_success
         if self.reward == "shaped":
             potential = 0.0 if terminated else 1.0 - self._cost(state)
             reward += self.shaping * potential_term(self._potential, potential, self.discount)
             self._potential = potential
+        if self.tank is not None:
+            reward -= self.fuel_price * self.tank.burnt
         return self._shown(observation, state), reward, terminated, truncated
 
     def render(self) -> Any:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import pathnet_envs  # noqa: F401 - registers the sub-tasks
+from pathnet_agents.lesson import RELAPSES
 from pathnet_agents.settings import PathNetDQNSettings
 from pathnet_agents.sub_task import SubTask
 from pathnet_rl.agent import AgentError, Checkpoint
@@ -315,6 +316,20 @@ def test_a_path_that_collapses_is_put_back():
     assert f"collapsed: the weights of {lesson._last_gain} environment steps are put back" in record.why
     assert torch.equal(head[:, 0], kept.weights.values[-1][:, 0].flatten(1))
     assert not lesson.sub_task.recent, "what it did meanwhile does not count"
+
+
+def test_a_path_that_collapses_again_and_again_is_searched_anew():
+    agent = make_agent(stall_env_steps=100_000)
+    running = agent.learn_task(sub_task(budget_env_steps=40_000, advance=NEVER))
+    while agent._lesson is None or agent._lesson._snapshot is None:
+        next(running)
+    lesson, why = agent._lesson, []
+    while lesson.phase == "consolidate":
+        lesson._best_progress = 10.0  # nothing is ever as good as that
+        why.append(next(running).why)
+    assert sum("collapsed" in (words or "") for words in why) == RELAPSES
+    assert "searching again: no gain for" in why[-1]
+    assert lesson._snapshot is None
 
 
 def test_an_info_key_can_be_the_measure():

@@ -64,6 +64,16 @@ def test_a_throttle_burns_in_proportion_to_its_power(throttle, cost):
     assert 10.0 - tank.left == pytest.approx(cost)
 
 
+@pytest.mark.parametrize("reward", ["sparse", "shaped", "native"])
+def test_fuel_has_the_price_that_is_asked(reward):
+    dear, free = (LanderSubTask("land-fuel", reward, fuel=3.0, fuel_price=price) for price in (2.0, 0.0))
+    dear.reset(seed=0), free.reset(seed=0)
+    for action, burnt in ((2, 1.0), (1, 0.1), (0, 0.0), (2, 1.0), (2, 0.9), (2, 0.0), (3, 0.0)):
+        priced, unpriced = dear.step(action), free.step(action)
+        assert unpriced[1] - priced[1] == pytest.approx(2.0 * burnt)
+        assert priced[4]["native_return"] == unpriced[4]["native_return"]
+
+
 @given(level=st.floats(0.0, 1.0))
 def test_the_tank_shrinks_with_the_level(level):
     assert Tank.of(SUB_GOALS["land-fuel"], level, None).capacity == pytest.approx(EASY_FUEL - level * 200.0)
@@ -93,6 +103,8 @@ def test_wind_grows_with_the_level_and_is_lunar_landers_own():
         ({"sub_goal": "land-wind", "wind_power": 21.0}, r"wind_power: 21.0 is outside \[0, 20\]"),
         ({"sub_goal": "land-wind", "turbulence_power": -1.0}, r"turbulence_power: -1.0 is outside \[0, 2\]"),
         ({"sub_goal": "land-fuel", "fuel": float("nan")}, "fuel: nan is outside"),
+        ({"sub_goal": "land", "fuel_price": 1.0}, "fuel_price: 1.0: land has none"),
+        ({"sub_goal": "land-fuel", "fuel_price": -1.0}, r"fuel_price: -1.0 is outside \[0, inf\]"),
     ],
 )
 def test_conditions_are_refused_where_they_do_not_belong(settings, message):
