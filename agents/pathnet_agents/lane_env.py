@@ -6,6 +6,9 @@ from typing import Any, SupportsFloat
 
 import gymnasium
 
+from pathnet_agents.isolated_env import IsolatedEnv
+from pathnet_rl.agent import AgentError
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -16,16 +19,23 @@ class Recipe:
         env_kwargs: Keyword arguments of the environment.
         action_repeat: How often every action is taken.
         measure: Key of the info that a finished episode is measured by, if any.
+        isolated: Whether every one lives in a process of its own.
     """
 
     env: str
     env_kwargs: dict[str, Any] = field(default_factory=dict[str, Any])
     action_repeat: int = 1
     measure: str | None = None
+    isolated: bool = False
 
     def make(self) -> "LaneEnv":
         """Make one."""
-        return LaneEnv(lambda: gymnasium.make(self.env, **self.env_kwargs), self.action_repeat)
+        return LaneEnv(self._make, self.action_repeat)
+
+    def _make(self) -> gymnasium.Env[Any, Any]:
+        if self.isolated:
+            return IsolatedEnv(self.env, self.env_kwargs)
+        return gymnasium.make(self.env, **self.env_kwargs)
 
 
 class LaneEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -34,8 +44,8 @@ class LaneEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
     At 50 decisions a second an action is worth hardly more than another; what is decided less often is told apart
     more easily. The info's ``env_steps`` says how many steps were taken.
 
-    An environment that raises in a step is thrown away: the episode ends there, as at a time limit, the info's
-    ``failure`` says why, and the next reset is a fresh environment's.
+    An environment that raises is thrown away, and a fresh one takes its place; the info's ``failure`` says why. In
+    a step the episode ends there, as at a time limit; a reset is done once more.
 
     Args:
         make: Makes the environment.
@@ -46,13 +56,32 @@ class LaneEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         super().__init__(make())
         self._make, self.times = make, times
         self._latest: tuple[Any, dict[str, Any]] = (None, {})
+        self._level: float | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Start an episode."""
-        self._latest = self.env.reset(seed=seed, options=options)
+        """Start an episode.
+
+        Raises:
+            AgentError: If a fresh environment cannot start it either.
+        """
+        try:
+            self._latest = self.env.reset(seed=seed, options=options)
+        except Exception as error:  # noqa: BLE001 - environments of others raise what they like
+            failure = self._replace(error)
+            try:
+                observation, info = self.env.reset(seed=seed, options=options)
+            except Exception as again:
+                raise AgentError(f"no environment can be reset with seed {seed}: {_words(again)}") from again
+            self._latest = (observation, {**info, "failure": f"{failure}, at its reset"})
         return self._latest
+
+    def set_wrapper_attr(self, name: str, value: Any, *, force: bool = True) -> bool:
+        """Set an attribute of the environment; a level is set once more for whatever replaces it."""
+        if name == "level":
+            self._level = value
+        return self.env.set_wrapper_attr(name, value, force=force)
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         """Take the action and return what the last step gave, with the sum of the rewards."""
@@ -68,11 +97,17 @@ class LaneEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         return observation, total, *over, {**info, "env_steps": taken}
 
     def _failed(self, error: Exception, total: float, taken: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """End the episode on the last observation and put a fresh environment in the failed one's place."""
-        level = getattr(self.env.unwrapped, "level", None)
-        self.env = self._make()
-        if level is not None:
-            self.env.set_wrapper_attr("level", level)
+        """End the episode on the last observation."""
         observation, info = self._latest
-        failure = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        return observation, total, False, True, {**info, "env_steps": taken, "failure": failure}
+        return observation, total, False, True, {**info, "env_steps": taken, "failure": self._replace(error)}
+
+    def _replace(self, error: Exception) -> str:
+        """Put a fresh environment in the place of one that has failed, and say how it did."""
+        self.env = self._make()
+        if self._level is not None:
+            self.env.set_wrapper_attr("level", self._level)
+        return _words(error)
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -102,7 +102,9 @@ class Lanes:
         if any(beginning.level is not None for beginning in self._begun):
             self.envs.set_attr("level", [beginning.level for beginning in self._begun])
         seeds: list[int | None] = [beginning.seed for beginning in self._begun]
-        observation, _ = self.envs.reset(seed=seeds, options={"reset_mask": lanes})
+        with self._patience:
+            observation, info = self.envs.reset(seed=seeds, options={"reset_mask": lanes})
+        self._note_failures(info)
         return observation.astype(np.float32, copy=False)
 
     def step(self, actions: NDArray[np.int64]) -> tuple[Transitions, list[Episode]]:
@@ -117,20 +119,21 @@ class Lanes:
         for taken, action in zip(self._actions, actions.tolist(), strict=True):
             taken.append(action)
         ended = terminated | truncated
-        for lane in np.flatnonzero(info.get("_failure", False)).tolist():
-            self._note_failure(lane, info["failure"][lane])
+        self._note_failures(info)
         episodes = [self._episode(lane, info) for lane in np.flatnonzero(ended).tolist()]
         transitions = Transitions(before, actions, reward.astype(np.float32), after, terminated.copy(), ended)
         self.observation = self._reset(ended) if episodes else after
         return transitions, episodes
 
-    def _note_failure(self, lane: int, failure: str) -> None:
-        """Say how the failure can be seen again, and give up where there are too many."""
-        actions = " ".join(map(str, self._actions[lane]))
-        seed, level = self._begun[lane].seed, self._begun[lane].level
-        start = f"seed {seed}" if level is None else f"seed {seed}, level {level:g}"
-        self.failures.append(f"lane {lane}'s environment failed, {failure} ({start}, actions {actions})")
-        self._patience.count(self.failures[-1])
+    def _note_failures(self, info: Mapping[str, Any]) -> None:
+        """Say how each failure can be seen again, and give up where there are too many."""
+        for lane in np.flatnonzero(info.get("_failure", False)).tolist():
+            actions = " ".join(map(str, self._actions[lane])) or "none"
+            seed, level = self._begun[lane].seed, self._begun[lane].level
+            start = f"seed {seed}" if level is None else f"seed {seed}, level {level:g}"
+            failure = info["failure"][lane]
+            self.failures.append(f"lane {lane}'s environment failed, {failure} ({start}, actions {actions})")
+            self._patience.count(self.failures[-1])
 
     def _episode(self, lane: int, info: dict[str, Any]) -> Episode:
         success = bool(info["is_success"][lane]) if "is_success" in info else None
@@ -206,7 +209,7 @@ class HeldOut:
                     continue
                 del flying[lane]
                 if "failure" in info:
-                    self._patience.count(f"a held-out one, {info['failure']} (seed {seeds[position]})")
+                    self._note_failure(info["failure"], seeds[position])
                     waiting.append(position)
                 else:
                     success = bool(info["is_success"]) if "is_success" in info else None
@@ -225,8 +228,14 @@ class HeldOut:
     ) -> None:
         if waiting:
             position = waiting.pop()
-            batch[lane], _ = self.envs[lane].reset(seed=seeds[position])
+            with self._patience:
+                batch[lane], info = self.envs[lane].reset(seed=seeds[position])
+            if "failure" in info:
+                self._note_failure(info["failure"], seeds[position])
             flying[lane] = (position, 0.0, 0)
+
+    def _note_failure(self, failure: str, seed: int) -> None:
+        self._patience.count(f"a held-out one, {failure} (seed {seed})")
 
     def close(self) -> None:
         """Close the environments."""

@@ -16,10 +16,11 @@ class TooManyFailures(AgentError):
 
 
 class Patience:
-    """Entered around a step of all lanes: raises ``TimeoutError`` in whatever environment is still at it too late.
+    """Entered around a step or a reset of lanes: raises ``TimeoutError`` in an environment that is at it too late.
 
     It is done by a timer's signal, which Python answers in its main thread alone, and only between two of its own
-    instructions: elsewhere, and within compiled code that never returns, nothing is interrupted.
+    instructions: elsewhere, and within compiled code that never returns, nothing is interrupted, unless the
+    environment is a :class:`pathnet_agents.isolated_env.IsolatedEnv`, which only waits for an answer.
 
     Args:
         step_timeout_s: Seconds; 0 for no limit.

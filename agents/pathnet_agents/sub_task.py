@@ -332,7 +332,7 @@ def _finite_mean(values: torch.Tensor) -> float | None:
 
 def recipe_of(settings: SubTaskSettings, dqn: PathNetDQNSettings) -> Recipe:
     """Return how a sub-task's environments are made."""
-    return Recipe(settings.env, settings.env_kwargs, dqn.action_repeat, settings.advance.info_key)
+    return Recipe(settings.env, settings.env_kwargs, dqn.action_repeat, settings.advance.info_key, dqn.isolate)
 
 
 def make_replay(

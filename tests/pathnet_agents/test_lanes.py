@@ -1,13 +1,21 @@
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import gymnasium
 import numpy as np
 import pytest
 
 import pathnet_envs  # noqa: F401 - registers the sub-tasks
+from pathnet_agents.isolated_env import IsolatedEnv
 from pathnet_agents.lane_env import Recipe
 from pathnet_agents.lanes import HeldOut, Lanes
 from pathnet_agents.patience import Patience, TooManyFailures
+from pathnet_rl.agent import AgentError
 from pathnet_rl.rng import numpy_generator
 
 HOVER = "PathNet/LanderHover-v0"
@@ -94,7 +102,7 @@ def test_a_held_action_ends_with_the_episode():
 
 
 class Unreliable(gymnasium.Env):
-    """Raises or hangs in its fifth step, once in the life of the process for each of ``plan``."""
+    """Raises or hangs in its fifth step, or at a reset, once in the life of the process for each of ``plan``."""
 
     observation_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
     action_space = gymnasium.spaces.Discrete(2)
@@ -103,11 +111,14 @@ class Unreliable(gymnasium.Env):
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
         self.steps = 0
+        if self.plan and self.plan[-1] == "raise at a reset":
+            self.plan.pop()
+            raise ValueError("no start was found")
         return np.zeros(2, dtype=np.float32), {}
 
     def step(self, action):
         self.steps += 1
-        if self.steps == 5 and self.plan:
+        if self.steps == 5 and self.plan and "reset" not in self.plan[-1]:
             if self.plan.pop() == "raise":
                 raise ValueError("the physics broke")
             time.sleep(60)
@@ -149,3 +160,100 @@ def test_too_many_failures_are_not_borne(unreliable):
     with pytest.raises(TooManyFailures, match="4 environments failed within an hour; the last: lane"):
         for _ in range(30):
             lanes.step(np.zeros(2, dtype=np.int64))
+
+
+def test_an_environment_that_fails_at_a_reset_is_replaced(unreliable):
+    lanes = Lanes(Recipe(unreliable), 2, 0, 0)
+    Unreliable.plan = ["raise at a reset"]
+    for _ in range(9):
+        lanes.step(np.zeros(2, dtype=np.int64))
+    (failure,) = lanes.failures
+    began = lanes._begun[0].seed
+    assert failure == (
+        f"lane 0's environment failed, ValueError: no start was found, at its reset (seed {began}, actions none)"
+    )
+    assert not lanes.step(np.zeros(2, dtype=np.int64))[1]
+    Unreliable.plan = ["raise at a reset"] * 2
+    with pytest.raises(AgentError, match="no environment can be reset with seed 7: ValueError: no start"):
+        lanes.envs.envs[0].reset(seed=7)
+
+
+class Fatal(Unreliable):
+    """In its fifth step, once for each file: kills its process, or hangs where no Python signal is answered."""
+
+    def __init__(self, folder, level=0.0):
+        self.folder, self.level = Path(folder), level
+
+    def step(self, action):
+        self.steps += 1
+        for how in self.folder.iterdir() if self.steps == 5 else ():
+            how.unlink()
+            if how.name == "dies":
+                os.kill(os.getpid(), signal.SIGKILL)
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            signal.sigwait({signal.SIGUSR1})
+        return np.full(2, self.level, dtype=np.float32), 1.0, self.steps == 9, False, {}
+
+
+@pytest.fixture
+def fatal(tmp_path):
+    gymnasium.register("Fatal-v0", Fatal)
+    yield Recipe("Fatal-v0", {"folder": str(tmp_path)}, isolated=True)
+    gymnasium.registry.pop("Fatal-v0")
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("dies", "EnvironmentDied: its process ended, by signal SIGKILL"),
+        ("hangs", "TimeoutError: no answer within"),
+    ],
+)
+def test_an_isolated_environment_may_die_or_hang_in_compiled_code(fatal, tmp_path, how, words):
+    patience = Patience(step_timeout_s=1.0, failures_per_hour=5)
+    lanes = Lanes(fatal, 2, 0, 0, next_level=lambda lane: 0.5, patience=patience)
+    (tmp_path / how).touch()
+    began, episodes = lanes._begun[0].seed, []
+    for _ in range(13):
+        transitions, finished = lanes.step(np.ones(2, dtype=np.int64))
+        episodes += finished
+    (failure,) = lanes.failures
+    assert failure.startswith(f"lane 0's environment failed, {words}")
+    assert failure.endswith(f"(seed {began}, level 0.5, actions 1 1 1 1 1)")
+    assert [episode.undiscounted_return for episode in episodes] == [4.0, 9.0]
+    assert (transitions.next_observation == 0.5).all(), "the fresh environment is at the same level"
+    children = multiprocessing.active_children()
+    lanes.close()
+    assert not set(multiprocessing.active_children()) & {child for child in children if "Fatal" in child.name}
+
+
+def test_isolated_lanes_fly_as_others_do():
+    kwargs = {"reward": "shaped"}
+    lanes = [Lanes(Recipe(HOVER, kwargs, 2, isolated=isolated), 3, 0, 0) for isolated in (False, True)]
+    rng = numpy_generator(0, 0, "actions")
+    for _ in range(150):
+        actions = rng.integers(4, size=3)
+        one, other = (each.step(actions) for each in lanes)
+        assert all((a == b).all() for a, b in zip(vars(one[0]).values(), vars(other[0]).values(), strict=True))
+        assert one[1] == other[1]
+    for each in lanes:
+        each.close()
+
+
+def test_an_isolated_environment_ends_with_its_parent():
+    script = (
+        "import pathnet_envs, os, signal;"
+        "from pathnet_agents.isolated_env import IsolatedEnv;"
+        f"print(IsolatedEnv({HOVER!r}, {{}})._process.pid, flush=True);"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    child = int(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False).stdout)
+    until = time.monotonic() + 20
+    while time.monotonic() < until and Path(f"/proc/{child}").exists():
+        time.sleep(0.1)
+    assert not Path(f"/proc/{child}").exists()
+
+
+def test_what_an_isolated_environment_raises_is_raised_here():
+    with pytest.raises(gymnasium.error.NameNotFound):
+        IsolatedEnv("Nothing-v0", {})
