@@ -241,11 +241,13 @@ def check(run: Annotated[Path, typer.Argument(help="A run directory.")]) -> None
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    run: Annotated[Path, typer.Argument(help="A run directory, or a .zip that PathNetDQN saved.")],
     task: Annotated[str | None, typer.Option(help="One sub-task; default all that were learned.")] = None,
     episodes: Annotated[int, typer.Option(min=1, max=1_000_000, help="Greedy held-out episodes.")] = 100,
     seed: SeedOption = None,
     device: DeviceOption = Device.cpu,
+    env: Annotated[str | None, typer.Option(help="Gymnasium id to fly a .zip in; a run has its own.")] = None,
+    trust: Annotated[bool, typer.Option("--trust", help="Load a .zip, and run what code it may hold.")] = False,
 ) -> None:
     """Replay the path and head of learned sub-tasks, greedily, on held-out seeds."""
     from rich.console import Console as Screen
@@ -255,6 +257,12 @@ def evaluate(
     from pathnet_rl.console import evaluation_table
     from pathnet_rl.run import Run, RunError
     from pathnet_rl.training import DeviceError, choose_device, load_agent
+
+    if run.suffix == ".zip":
+        _evaluate_model(run, env, task, episodes, seed or 0, device, trust=trust)
+        return
+    if env is not None or trust:
+        refuse(f"{run}: --env and --trust are for a .zip; leave them out")
 
     try:
         opened = Run.open(run)
@@ -272,6 +280,28 @@ def evaluate(
     for name in names:
         if not agent.learned[name].frozen:
             typer.echo(f"{name} was interrupted: this is its best path so far, not frozen")
+
+
+def _evaluate_model(
+    path: Path, env: str | None, task: str | None, episodes: int, seed: int, device: Device, *, trust: bool
+) -> None:
+    from rich.console import Console as Screen
+
+    from pathnet_rl.console import evaluation_table
+    from pathnet_rl.saved_model import ModelError, SavedModel
+    from pathnet_rl.training import DeviceError, choose_device
+
+    if env is None:
+        refuse(f"{path}: which environment is it for? give --env, such as --env CartPole-v1")
+    try:
+        saved = SavedModel(path, env, trusted=trust, device=choose_device(device))
+    except (DeviceError, ModelError) as error:
+        refuse(error)
+    learned = list(saved.model.paths)
+    if task is not None and task not in learned:
+        refuse(f"--task {task}: {path} has learned {', '.join(learned) or 'no task yet'}")
+    rows = [(name, saved.evaluate(name, episodes, seed)) for name in ([task] if task else learned)]
+    Screen().print(evaluation_table(rows))
 
 
 @app.command()
