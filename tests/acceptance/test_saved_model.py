@@ -103,4 +103,4 @@ def test_a_file_cut_short_is_refused(saved, tmp_path):
     cut = Path(tmp_path / "cut.zip")
     cut.write_bytes(saved.read_bytes()[:-500])
     status, output = evaluate(cut, "--env", "CartPole-v1", "--trust")
-    assert (status, "it is cut short, or no archive" in output) == (2, True)
+    assert (status, "is no whole file of PathNetDQN" in output) == (2, True)
