@@ -129,6 +129,9 @@ class SubTaskSettings(Settings):
     """Keyword arguments of `gymnasium.make`, such as `reward: shaped`."""
     reward_scale: float = Field(default=1.0, gt=0.0, le=1e6)
     """Rewards are multiplied by this before learning; returns are always reported unscaled."""
+    refine: bool = False
+    """An earlier path can nearly do it: all members continue that one, explore little, and fly before they learn.
+    Where it is far from enough, it keeps them from finding anything else."""
     discount: float | None = Field(default=None, ge=0.0, lt=1.0)
     """Discount per environment step instead of the agent's; the longer an episode, the nearer to 1."""
     level: Literal["fixed", "adaptive"] = "fixed"

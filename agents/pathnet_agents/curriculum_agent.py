@@ -117,7 +117,6 @@ class CurriculumAgent:
         transfer = self._transfer_for(settings)
         if state is None:
             transfer.begin(settings.name, index)
-        warm = bool(self.finished) and transfer.begins_warm
         sub_task = SubTask(
             settings,
             self.dqn,
@@ -126,7 +125,7 @@ class CurriculumAgent:
             actions=self.actions,
             seed=self.seed,
             index=index,
-            epsilon_start=self.dqn.epsilon_warm if warm else self.dqn.epsilon_start,
+            warm=bool(self.finished) and transfer.begins_warm,
         )
         if state is None and self._replay is not None:
             sub_task.replay.adopt(self._replay)

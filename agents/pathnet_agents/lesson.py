@@ -80,7 +80,7 @@ class Lesson:
 
     def _begin(self, first_index: int) -> None:
         """Search among new paths; where there is a single one it only learns, and is never searched again."""
-        population = self.transfer.propose(self.ancestor)
+        population = self.transfer.propose(self.ancestor, refine=self.sub_task.refining)
         self.searches = len(population) > 1
         self._enter("search" if self.searches else "consolidate", self._evolution(population), first_index)
 
@@ -232,9 +232,9 @@ class Lesson:
     def _search_again(self) -> None:
         """Search anew among fresh proposals; the replay stays, and so does what was verified best."""
         steps = self.sub_task.env_steps - self._last_gain
+        self.sub_task.explore_anew()
         self._begin(self.search.next_index)
         self._best_progress, self._snapshot, self._collapses = -np.inf, None, 0
-        self.sub_task.explore_anew()
         self.sub_task.why.append(f"searching again: no gain for {steps} environment steps")
 
     def _stalled(self) -> bool:

@@ -18,7 +18,13 @@ class Ancestor:
 
 
 def first_population(
-    net: PathNet, task: str, search: SearchSettings, ancestor: Ancestor | None, rng: np.random.Generator
+    net: PathNet,
+    task: str,
+    search: SearchSettings,
+    ancestor: Ancestor | None,
+    rng: np.random.Generator,
+    *,
+    all_warm: bool = False,
 ) -> Paths:
     """Make the population of a new sub-task, whose heads are already there.
 
@@ -26,6 +32,14 @@ def first_population(
     a share starts as the ancestor's function: its path, each gene with some probability replaced by an open
     module that starts as a copy, and its head. A path of frozen modules alone already behaves sensibly, wins
     early and then cannot learn; so every warm member gets at least one open module while there are any.
+
+    Args:
+        net: The network, in which open modules become copies.
+        task: The new sub-task.
+        search: How many members, and how many of them start warm.
+        ancestor: What warm members continue.
+        rng: The source of all draws.
+        all_warm: Let every member continue the ancestor.
 
     Returns:
         ``(members, layers, active)``.
@@ -35,7 +49,7 @@ def first_population(
     )
     if ancestor is None or search.warm_start == "reset":
         return population
-    warm = round(search.population * search.warm_share)
+    warm = search.population if all_warm else round(search.population * search.warm_share)
     unused = [list(rng.permutation(np.flatnonzero(~frozen))) for frozen in net.frozen_rlm[0]]
     for member in range(warm):
         population[member] = _continue(net, ancestor.path, unused, search.clone_probability, rng)

@@ -127,9 +127,9 @@ class Columns:
         }
         self._updates = [torch.zeros(1, 1, 1, 1, dtype=torch.int64, device=plan.device) for _ in shapes]
 
-    def propose(self, ancestor: Ancestor | None) -> Paths:
+    def propose(self, ancestor: Ancestor | None, *, refine: bool = False) -> Paths:
         """Return one empty path: a column is not searched."""
-        del ancestor
+        del ancestor, refine
         return np.full((1, self.plan.network.layers, self.plan.network.active), EMPTY, dtype=np.int64)
 
     def gather(

@@ -50,6 +50,9 @@ class PathNetDQNSettings(AgentSettings):
     """Keep the replay of earlier sub-tasks, rewards and all, instead of beginning an empty one."""
     learning_starts: int = Field(default=1_000, ge=1, le=100_000_000)
     """Transitions in the replay before the first update."""
+    learning_starts_refine: int = Field(default=10_000, ge=1, le=100_000_000)
+    """The same for a sub-task with `refine`, or a full replay: flights of the earlier path, without which it
+    unlearns within 3,000 steps what it can."""
     target_update: Literal["soft", "hard"] = "soft"
     """`soft`: the target network follows at `target_rate`; `hard`: replaced every `target_interval_updates`."""
     target_rate: Probability = 0.005
@@ -63,6 +66,8 @@ class PathNetDQNSettings(AgentSettings):
     """Exploration when a sub-task starts from random paths."""
     epsilon_warm: Probability = 0.3
     """Exploration when a sub-task starts from earlier winners."""
+    epsilon_refine: Probability = 0.1
+    """Exploration when a sub-task with `refine` starts."""
     epsilon_end: Probability = 0.03
     """Exploration after the decay."""
     epsilon_decay_env_steps: int = Field(default=30_000, ge=1, le=1_000_000_000)
@@ -80,7 +85,7 @@ class PathNetDQNSettings(AgentSettings):
         """Yield what does not fit: the lanes are spread evenly over the population, epsilon only falls."""
         if self.lanes % search.population:
             yield "lanes", f"{self.lanes} lanes cannot be spread evenly over search.population={search.population}"
-        for name in ("epsilon_start", "epsilon_warm"):
+        for name in ("epsilon_start", "epsilon_warm", "epsilon_refine"):
             if getattr(self, name) < self.epsilon_end:
                 yield name, f"{getattr(self, name)} is below epsilon_end={self.epsilon_end}; give that or more"
         if self.replay_transitions < self.learning_starts:

@@ -43,7 +43,7 @@ class SubTask:
         actions: How many there are.
         seed: The run's seed.
         index: The sub-task's index in the curriculum.
-        epsilon_start: Exploration at the first step.
+        warm: Whether it begins with what an earlier sub-task has learned.
     """
 
     def __init__(
@@ -56,10 +56,11 @@ class SubTask:
         actions: int,
         seed: int,
         index: int,
-        epsilon_start: float,
+        warm: bool,
     ) -> None:
         self.settings, self.dqn, self.search, self.transfer = settings, dqn, search, transfer
-        self.actions, self.seed, self.index, self.epsilon_start = actions, seed, index, epsilon_start
+        self.actions, self.seed, self.index, self.warm = actions, seed, index, warm
+        self.refining = warm and settings.refine
         self.why: list[str] = []
         """Decisions taken since the listener last looked, in words."""
         self.level = level_of(settings, seed, index)
@@ -90,12 +91,23 @@ class SubTask:
     @property
     def epsilon(self) -> float:
         """Probability of a random action at the next step."""
-        progress = min((self.env_steps - self.explores_since) / self.dqn.epsilon_decay_env_steps, 1.0)
-        return self.epsilon_start + progress * (self.dqn.epsilon_end - self.epsilon_start)
+        dqn, progress = (
+            self.dqn,
+            min((self.env_steps - self.explores_since) / self.dqn.epsilon_decay_env_steps, 1.0),
+        )
+        start = dqn.epsilon_refine if self.refining else dqn.epsilon_warm if self.warm else dqn.epsilon_start
+        return start + progress * (dqn.epsilon_end - start)
+
+    @property
+    def learning_starts(self) -> int:
+        """Transitions in the replay before the first update."""
+        if self.refining:
+            return min(self.dqn.learning_starts_refine, self.dqn.replay_transitions)
+        return self.dqn.learning_starts
 
     def explore_anew(self) -> None:
-        """Start the decay of epsilon over, such as for a new search."""
-        self.explores_since = self.env_steps
+        """Start the decay of epsilon over for a new search, which refines no more."""
+        self.explores_since, self.refining = self.env_steps, False
 
     def gather(self, paths: Paths, members: NDArray[np.int64], optimizer: Adam | None = None) -> Gathered:
         """Take these paths with these members' heads out, to run or train them."""
@@ -116,7 +128,7 @@ class SubTask:
         updates_due = 0.0
         for _ in range(rounds):
             self._act(working)
-            if len(self.replay) < self.dqn.learning_starts:
+            if len(self.replay) < self.learning_starts:
                 continue
             updates_due += steps_per_round / self.dqn.env_steps_per_update
             while updates_due >= 1:
@@ -284,6 +296,7 @@ class SubTask:
             "lanes": self.lanes.state_dict(),
             "replay": self.replay.state_dict(),
             "exploration": self.exploration.rng.bit_generator.state,
+            "refining": self.refining,
             "counters": {name: getattr(self, name) for name in COUNTERS},
             "recent": [asdict(episode) for episode in self.recent],
             "returns": [list(returns) for returns in self._returns],
@@ -303,6 +316,7 @@ class SubTask:
         self.lanes.load_state_dict(state["lanes"])
         self.replay.load_state_dict(state["replay"], under("replay.", tensors))
         self.exploration.rng.bit_generator.state = state["exploration"]
+        self.refining = state["refining"]
         for name in COUNTERS:
             setattr(self, name, state["counters"][name])
         self.recent.extend(Episode(**episode) for episode in state["recent"])

@@ -100,11 +100,12 @@ class Transfer(Protocol):
         """Make ready for a sub-task."""
         ...
 
-    def propose(self, ancestor: Ancestor | None) -> Paths:
+    def propose(self, ancestor: Ancestor | None, *, refine: bool = False) -> Paths:
         """Return a population for the sub-task that has begun, its heads made; a single path is never searched.
 
         Args:
             ancestor: An earlier sub-task whose winner may be continued.
+            refine: Let all paths continue it.
         """
         ...
 
@@ -190,10 +191,10 @@ class FreezePaths:
         self.rng = numpy_generator(self.plan.seed, index, "population")
         self.head_generator = torch_generator(self.plan.seed, index, "heads")
 
-    def propose(self, ancestor: Ancestor | None) -> Paths:
+    def propose(self, ancestor: Ancestor | None, *, refine: bool = False) -> Paths:
         """Return warm members and fresh ones; see :func:`pathnet_agents.population.first_population`."""
         self.net.add_heads(self.task, self.plan.search.population, self.plan.outputs, [self.head_generator])
-        return first_population(self.net, self.task, self.plan.search, ancestor, self.rng)
+        return first_population(self.net, self.task, self.plan.search, ancestor, self.rng, all_warm=refine)
 
     def gather(
         self, task: str, paths: Paths, heads: NDArray[np.int64], optimizer: Optimizer | None = None
@@ -263,7 +264,7 @@ class FineTune(FreezePaths):
         self.begins_warm = True
         self._path: Path | None = None
 
-    def propose(self, ancestor: Ancestor | None) -> Paths:
+    def propose(self, ancestor: Ancestor | None, *, refine: bool = False) -> Paths:
         """Return a searched population for the first sub-task, and the one path for every later one."""
         if self._path is None or ancestor is None:
             return super().propose(None)

@@ -122,7 +122,7 @@ def curriculum(steps: int, *, paths: int) -> Measure:
     )
     transfer.begin("land", 0)
     settings = SubTaskSettings.model_validate({"name": "land", "env": LAND})
-    task = SubTask(settings, dqn, search, transfer, actions=4, seed=0, index=0, epsilon_start=0.1)
+    task = SubTask(settings, dqn, search, transfer, actions=4, seed=0, index=0, warm=False)
     task.assign(paths)
     drawn = transfer.propose(None)[:paths]
     members = np.arange(paths)

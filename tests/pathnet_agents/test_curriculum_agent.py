@@ -332,6 +332,27 @@ def test_a_path_that_collapses_again_and_again_is_searched_anew():
     assert lesson._snapshot is None
 
 
+def test_what_is_refined_flies_before_it_learns_and_continues_the_ancestor_alone():
+    agent = make_agent(dqn={"learning_starts_refine": 1_200}, warm_start_from="last", stall_env_steps=400)
+    learn(agent, sub_task("first", advance=NEVER))
+    running = agent.learn_task(sub_task("second", advance=NEVER, refine=True, budget_env_steps=20_000))
+    record, records = next(running), []
+    lesson = agent._lesson
+    first, head = np.array([0]), agent.learned["first"]
+    observation = torch.randn(1, 1, 16, 8, generator=torch.Generator().manual_seed(0))
+    expected = agent.transfer.gather("first", head.path[None], first, None).forward(observation)
+    for member, path in enumerate(lesson.search.evolution.population):
+        flown = lesson.sub_task.gather(path[None], np.array([member])).forward(observation)
+        assert torch.allclose(flown, expected, atol=1e-4)
+    assert record.epsilon < agent.dqn.epsilon_refine
+    while "searching again" not in (record.why or ""):
+        records.append(record)
+        record = next(running)
+    assert all((each.loss is None) == (each.env_steps < 1_200) for each in records)
+    assert record.epsilon == pytest.approx(agent.dqn.epsilon_warm, abs=0.2)
+    assert not lesson.sub_task.refining
+
+
 def test_an_info_key_can_be_the_measure():
     advance = AdvanceSettings(measure="hold", threshold=3, verify_episodes=5, window_episodes=5)
     final = learn(make_agent(), sub_task(budget_env_steps=8000, advance=advance))[-1]

@@ -43,6 +43,16 @@ def test_warm_members_compute_what_their_ancestor_does_and_can_still_learn():
         assert not torch.allclose(values(net, "new", population[member], member), expected, atol=1e-2)
 
 
+def test_all_members_may_be_warm():
+    net, ancestor = prepared()
+    population = first_population(net, "new", SEARCH, ancestor, np.random.default_rng(1), all_warm=True)
+    expected = values(net, "old", ancestor.path, 0)
+    assert all(
+        torch.allclose(values(net, "new", path, member), expected, atol=1e-5)
+        for member, path in enumerate(population)
+    )
+
+
 def test_no_two_warm_members_share_a_copy():
     net, ancestor = prepared()
     warm = first_population(net, "new", SEARCH, ancestor, np.random.default_rng(1))[:6]
