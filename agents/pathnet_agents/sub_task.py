@@ -91,10 +91,8 @@ class SubTask:
     @property
     def epsilon(self) -> float:
         """Probability of a random action at the next step."""
-        dqn, progress = (
-            self.dqn,
-            min((self.env_steps - self.explores_since) / self.dqn.epsilon_decay_env_steps, 1.0),
-        )
+        dqn = self.dqn
+        progress = min((self.env_steps - self.explores_since) / dqn.epsilon_decay_env_steps, 1.0)
         start = dqn.epsilon_refine if self.refining else dqn.epsilon_warm if self.warm else dqn.epsilon_start
         return start + progress * (dqn.epsilon_end - start)
 

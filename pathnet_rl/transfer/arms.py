@@ -90,9 +90,7 @@ ARMS = {
         _ablation("no-warm-start", "every member starts from a random path", "search.warm_start", "reset"),
         _ablation("all-warm", "every member starts from the ancestor", "search.warm_share", 1.0),
         _ablation("no-clones", "warm members have frozen modules alone", "search.clone_probability", 0.0),
-        _ablation(
-            "refine-at-once", "what is refined learns from its first flights", "agent.learning_starts_refine", 1
-        ),
+        _ablation("refine-at-once", "what is refined learns at once", "agent.learning_starts_refine", 1),
         _ablation("last-ancestor", "warm from the last sub-task's path", "search.warm_start_from", "last"),
         _ablation("small-paths", "paths of 1 module a layer or more, as in the paper", "search.fewest_active", 1),
         _ablation("population-2", "two paths", "search.population", 2),
