@@ -1,5 +1,6 @@
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -75,6 +76,19 @@ def test_kills_between_and_inside_repeats_lose_and_repeat_nothing(tmp_path):
     with repeats.open("ab") as file:
         file.write(b'{"arm":"search+search","ind')  # what a kill inside a write leaves
     subprocess.run([*COMMAND, str(broken)], check=True, stdout=subprocess.DEVNULL)
+    assert lines_without_time(broken) == lines_without_time(whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10))
+def test_kills_at_random_moments_lose_and_repeat_nothing(tmp_path, seed):
+    rng, whole, broken, kills = random.Random(seed), tmp_path / "whole", tmp_path / "broken", 0
+    subprocess.run([*COMMAND, str(whole)], check=True, stdout=subprocess.DEVNULL)
+    for _ in range(2):
+        until = time.monotonic() + rng.uniform(2, 8)
+        kills += run_killed(broken, lambda until=until: time.monotonic() > until)
+    subprocess.run([*COMMAND, str(broken)], check=True, stdout=subprocess.DEVNULL)
+    assert kills
     assert lines_without_time(broken) == lines_without_time(whole)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -133,6 +134,25 @@ def test_a_killed_study_goes_on_and_comes_to_the_same(curriculum_file, whole, tm
     time.sleep(1)
     subprocess.run(command(curriculum_file, out), check=True, stdout=subprocess.DEVNULL)
     assert all(file.read_bytes() == content for file, content in finished.items()), "a finished run was repeated"
+    assert all_records(TransferStudy.open(out)) == all_records(whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10))
+def test_kills_at_random_moments_lose_and_repeat_nothing(curriculum_file, whole, tmp_path, seed):
+    rng, out, kills = random.Random(seed), tmp_path / "broken", 0
+    for _ in range(2):
+        process = subprocess.Popen(command(curriculum_file, out), stdout=subprocess.DEVNULL, start_new_session=True)
+        while process.poll() is None and not list(out.glob("*/*/records.jsonl")):
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 4))
+        kills += process.poll() is None
+        # Alone, so that its workers are left to notice by themselves; or all of them in one moment.
+        (rng.choice([os.kill, os.killpg]))(process.pid, signal.SIGKILL)
+        process.wait()
+        time.sleep(1)
+    subprocess.run(command(curriculum_file, out), check=True, stdout=subprocess.DEVNULL)
+    assert kills
     assert all_records(TransferStudy.open(out)) == all_records(whole)
 
 
