@@ -3,8 +3,8 @@
     python tests/benchmarks/long_run.py --env-steps 5000000
 
 CartPole, which loses no memory itself and steps fast, as one sub-task after another that are never mastered: each
-is searched, consolidated and searched anew, writes its replay over several times, and freezes a path. Steps a second
-are of the process's CPU time, which is wall-clock on an idle machine. Fails if memory grows by more than 2% after
+is searched, consolidated and searched anew, writes its replay over several times, and freezes a path. Steps a
+second are of the process's CPU time, which is wall-clock on an idle machine. Fails if memory grows by more than 2% after
 the second sub-task, or the slowest sub-task is more than 20% slower than the fastest.
 """
 
