@@ -11,7 +11,7 @@ from pathnet_rl.checkpoint import (
     read_checkpoint,
     run_files,
 )
-from pathnet_rl.run import CONFIG, RECORDS
+from pathnet_rl.run import CONFIG, RECORDS, Run
 
 REMEDIES = {CONFIG: "no way to go on", RECORDS: "no way to go on from there"}
 DERIVED = "resuming writes it anew"
@@ -56,6 +56,8 @@ def _read_all(run: Path) -> tuple[list[Stored], list[str]]:
 def _way_on(run: Path, stored: list[Stored]) -> str:
     for each in reversed(stored):
         if not {CONFIG, RECORDS} & damaged_run_files(run, each.manifest).keys():
+            if Run.open(run).is_finished(each.manifest.run_files[RECORDS].bytes):
+                return f"finished: nothing is left to train; pathnet-rl evaluate {run}"
             return f"go on from {each.directory.relative_to(run)}: pathnet-rl resume {run}"
     if checkpoints(run):
         return "there is nothing to go on from; train anew"

@@ -52,15 +52,33 @@ def spell(location: Location) -> str:
     return f"{words.removeprefix('.')}: " if words else ""
 
 
+ELSEWHERE = {
+    "batch_size": "batch_transitions",
+    "buffer_size": "replay_transitions",
+    "exploration_final_eps": "epsilon_end",
+    "exploration_initial_eps": "epsilon_start",
+    "gamma": "discount",
+    "lr": "learning_rate",
+    "n_envs": "lanes",
+    "n_steps": "return_steps",
+    "target_update_interval": "target_interval_updates",
+    "tau": "target_rate",
+    "train_freq": "env_steps_per_update",
+}
+"""What Stable-Baselines3 calls a key: what it is called here."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Suggest the known word that is nearest, or list them all.
+    """Suggest the known word that is nearest, or that others' name for it means, or list them all.
 
     Example:
         >>> nearest("hovr", ["hover", "land"])
         'nearest: hover'
+        >>> nearest("gamma", ["discount", "lanes"])
+        'nearest: discount'
     """
     words = sorted(known)
-    close = get_close_matches(word, words, n=1)
+    close = [ELSEWHERE[word]] if ELSEWHERE.get(word) in words else get_close_matches(word, words, n=1)
     return f"nearest: {close[0]}" if close else f"known: {', '.join(words) or 'none'}"
 
 

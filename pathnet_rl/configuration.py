@@ -67,6 +67,9 @@ class Configuration:
             override = self.overridden.get(complaint.location[:depth])
             if override is not None:
                 return f"--set {override}: {spell(complaint.location)}{complaint.message}"
+        within = (place for place in self.overridden if place[: len(complaint.location)] == complaint.location)
+        if (changed := next(within, None)) is not None:
+            return f"--set {self.overridden[changed]}: {spell(complaint.location)}{complaint.message}"
         line = self.document.line_of(complaint.location)
         place = f"{self.source}:{line}" if self.document.lines else self.source
         return f"{place}: {spell(complaint.location)}{complaint.message}"

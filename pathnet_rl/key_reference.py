@@ -58,6 +58,8 @@ def _allowed(info: FieldInfo) -> str:
     """Say in a few words what a key may be."""
     if get_origin(info.annotation) is Literal:
         return " | ".join(map(str, get_args(info.annotation)))
+    if get_origin(info.annotation) is dict:
+        return "mapping"
     kinds = [kind for kind in (get_args(info.annotation) or (info.annotation,)) if kind is not type(None)]
     word = WORDS.get(kinds[0], "mapping")
     signs = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}

@@ -103,7 +103,7 @@ class Run:
             ConfigurationError: If its curriculum is not valid (any more).
         """
         run = cls.open(directory)
-        differing = _first_difference(run.curriculum.to_dict(), curriculum.to_dict())
+        differing = first_difference(run.curriculum.to_dict(), curriculum.to_dict())
         if differing is not None:
             raise RunError(
                 f"{directory} cannot be resumed: its {differing}; give what it was begun with, or "
@@ -112,6 +112,23 @@ class Run:
         if run.device != device:
             raise RunError(f"{directory} was begun on {run.device}, not {device}; give --device {run.device}")
         return run
+
+    def is_finished(self, length_bytes: int) -> bool:
+        """Say whether nothing is left to train after the first so many bytes of the records.
+
+        Raises:
+            RunError: If these are no records of this run.
+        """
+        path = self.directory / RECORDS
+        with path.open("rb") as written:
+            records = _read_records(self, path, written.read(length_bytes))
+        mastered = {record.task: record.mastered for record in records if isinstance(record, SubTaskRecord)}
+        for task in self.curriculum.tasks:
+            if task.name not in mastered:
+                return False
+            if task.on_fail == "stop" and not mastered[task.name]:
+                return True
+        return True
 
     def changed_versions(self) -> list[str]:
         """Return the packages that are not those the run was begun with, in words."""
@@ -131,15 +148,15 @@ def _first_free(directory: Path) -> Path:
     return candidate
 
 
-def _first_difference(old: Any, new: Any, place: str = "") -> str | None:
+def first_difference(old: Any, new: Any, place: str = "") -> str | None:
     """Say where two curricula differ first: ``network.modules is 40, not 20``."""
     if isinstance(old, dict) and isinstance(new, dict):
         pairs = {key: (old.get(key), new.get(key)) for key in {**old, **new}}
-        found = (_first_difference(a, b, f"{place}.{key}") for key, (a, b) in pairs.items())
+        found = (first_difference(a, b, f"{place}.{key}") for key, (a, b) in pairs.items())
         return next((words for words in found if words), None)
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         found = (
-            _first_difference(a, b, f"{place}[{index}]") for index, (a, b) in enumerate(zip(old, new, strict=True))
+            first_difference(a, b, f"{place}[{index}]") for index, (a, b) in enumerate(zip(old, new, strict=True))
         )
         return next((words for words in found if words), None)
     return None if old == new else f"{place.removeprefix('.')} is {old}, not {new}"

@@ -63,8 +63,8 @@ class SavedModel:
             algorithm = next(iter(entry_points(group=ENTRY_POINTS, name=ALGORITHM))).load()
             self.model: TaskModel = algorithm.load(path, env=self._env, device=device)
         except Exception as error:  # pickles and environments of others raise what they like
-            why = " ".join(str(error).split())[:600]
-            raise ModelError(f"{path} cannot be flown in {env}: {type(error).__name__}: {why}") from error
+            why = " ".join(str(error).split())[:600] or type(error).__name__
+            raise ModelError(f"{path} cannot be loaded to be flown in {env}: {why}") from error
 
     def evaluate(self, task: str, episodes: int, seed: int) -> Evaluation:
         """Fly a task's path greedily; episodes follow from the first one's seed."""

@@ -96,7 +96,10 @@ def find_start(run: Run) -> Start:
     for directory in checkpoints(run.directory):
         if directory > stored.directory:
             remove_directory(directory)
-    words.append(f"going on after {stored.manifest.env_steps:,} environment steps, from {stored.directory}")
+    if run.is_finished(stored.manifest.run_files[RECORDS].bytes):
+        words.append(f"finished after {stored.manifest.env_steps:,} environment steps: nothing is left to train")
+    else:
+        words.append(f"going on after {stored.manifest.env_steps:,} environment steps, from {stored.directory}")
     if changed := run.changed_versions():
         words.append(f"begun with {', '.join(changed)}: what follows may differ from an uninterrupted run")
     return Start(stored, tuple(words))

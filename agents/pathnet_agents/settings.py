@@ -77,7 +77,7 @@ class PathNetDQNSettings(AgentSettings):
     """Seconds that a step of all lanes may take before the environment at it is replaced; 0 for no limit."""
     isolate: bool = False
     """Keep every environment in a process of its own: one that hangs in compiled code, or whose process dies, then
-    costs an episode instead of the run. Slower, as every step crosses a pipe."""
+    costs an episode instead of the run. Every step crosses a pipe: LunarLander steps a fifth as fast."""
     failures_per_hour: int = Field(default=10, ge=0, le=1_000_000)
     """Environments that may fail within an hour, each replaced by a fresh one, before the run stops."""
 

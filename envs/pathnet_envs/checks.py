@@ -22,7 +22,7 @@ def within(name: str, value: Any, low: float, high: float) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError):
-        number = float("nan")
+        raise ValueError(f"{name}: {value!r} is no number; give one in [{low:g}, {high:g}]") from None
     if not (low <= number <= high and math.isfinite(number)):
         raise ValueError(f"{name}: {value!r} is outside [{low:g}, {high:g}]; give a number inside")
     return number

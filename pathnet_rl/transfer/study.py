@@ -16,7 +16,7 @@ from pathnet_rl.crew import Crew
 from pathnet_rl.curriculum import Curriculum
 from pathnet_rl.durable import NO_ROOM, write_file
 from pathnet_rl.lock import LockError, sole_writer
-from pathnet_rl.run import PACKAGES
+from pathnet_rl.run import PACKAGES, first_difference
 from pathnet_rl.transfer.arms import ARMS, Arm, curriculum_of
 from pathnet_rl.transfer.repeats import Repeat, RepeatError, read_repeat
 from pathnet_rl.transfer.worker import FINISHED, Finished, Job, Position, work
@@ -132,18 +132,11 @@ def _with_needed(arms: Sequence[Arm]) -> list[Arm]:
 def _refuse_another(known: TransferStudy, asked: dict[str, Any]) -> None:
     # Both with every default of today written out: a setting that is new since then is no difference.
     old, new = known.curriculum.to_dict(), asked["curriculum"]
-    places = [("curriculum's", key, old.get(key), new[key]) for key in new]
-    places += [
-        ("arm", name, known.description["arms"][name], changes)
-        for name, changes in asked["arms"].items()
-        if name in known.description["arms"]
-    ]
-    for what, key, before, now in places:
-        if before != now:
-            raise TransferError(
-                f"{known.directory} holds another study: its {what} {key} is {before}, not {now}; "
-                "give another --out"
-            )
+    arms = {name: changes for name, changes in known.description["arms"].items() if name in asked["arms"]}
+    same = {name: asked["arms"][name] for name in arms}
+    differing = first_difference(old, new) or first_difference(arms, same, "arms")
+    if differing is not None:
+        raise TransferError(f"{known.directory} holds another study: its {differing}; give another --out")
 
 
 def _machine() -> dict[str, Any]:

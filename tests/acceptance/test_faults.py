@@ -378,6 +378,11 @@ def test_the_command_says_what_is_damaged_goes_on_before_it_and_ends_alike(fake,
     assert check_run(tmp_path / "cut").whole
 
 
+def test_a_finished_run_says_so(whole):
+    assert check_run(whole).lines[-1] == f"finished: nothing is left to train; pathnet-rl evaluate {whole}"
+    assert "nothing is left to train" in find_start(Run.open(whole)).words[-1]
+
+
 @pytest.mark.parametrize("name", ["records.jsonl", "config.json"])
 def test_a_damaged_file_that_a_run_needs_is_named_and_nothing_is_overwritten(fake, whole, tmp_path, name):
     shutil.copytree(whole, tmp_path / "cut")

@@ -86,8 +86,8 @@ def test_no_file_is_loaded_before_somebody_vouches_for_it(saved, tmp_path):
     [
         (["{model}"], "give --env"),
         (["{model}", "--env", "CartPole-v1"], "give --trust"),
-        (["{model}", "--env", "Acrobot-v1", "--trust"], "cannot be flown in Acrobot-v1"),
-        (["{model}", "--env", "Nothing-v0", "--trust"], "cannot be flown in Nothing-v0"),
+        (["{model}", "--env", "Acrobot-v1", "--trust"], "to be flown in Acrobot-v1"),
+        (["{model}", "--env", "Nothing-v0", "--trust"], "to be flown in Nothing-v0"),
         (["{model}", "--env", "CartPole-v1", "--trust", "--task", "x"], "has learned balance, again"),
         (["none.zip", "--env", "CartPole-v1", "--trust"], "there is no such file"),
         (["README.md", "--trust"], "are for a .zip"),

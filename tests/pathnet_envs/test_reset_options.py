@@ -52,7 +52,7 @@ def test_units_may_be_mixed_and_what_is_left_out_is_at_rest_above_the_pad():
         ({"x": 1.0}, r"state: x: 1.0 is outside \[-0.99, 0.99\]"),
         ({"x_m": 12.0}, r"x_m: 12.0 is outside \[-9.9, 9.9\]"),
         ({"vy": float("nan")}, "vy: nan is outside"),
-        ({"angle": "left"}, "angle: 'left' is outside"),
+        ({"angle": "left"}, "angle: 'left' is no number"),
         ({"y": -0.5}, "inside the ground"),
         ([1, 2], "is no mapping"),
     ],

@@ -202,3 +202,9 @@ def test_validation_does_not_import_torch():
         [sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=Path.home()
     )
     assert done.stdout.strip() == "False"
+
+
+def test_an_override_inside_what_an_environment_refuses_is_named():
+    with pytest.raises(ConfigurationError) as error:
+        load_curriculum("lander_quick", ["tasks.hover.env_kwargs.fuel_price=2"])
+    assert str(error.value).startswith("--set tasks.hover.env_kwargs.fuel_price=2: tasks[2].env_kwargs: ")

@@ -169,7 +169,7 @@ def test_the_report_has_every_part_and_says_what_is_missing(whole):
 
 def test_another_curriculum_is_refused_and_another_writer_too(whole, tmp_path):
     arms = choose_arms(["pathnet"])
-    with pytest.raises(TransferError, match="another study: its curriculum's network is"):
+    with pytest.raises(TransferError, match="another study: its network.units is 8, not 9"):
         create_or_continue(whole.directory, small_curriculum(network={"units": 9}), arms, 2)
     with sole_writer(whole.directory), pytest.raises(TransferError, match="is being written by process"):
         run_study(whole, Silence(), processes=1, device="cpu")
