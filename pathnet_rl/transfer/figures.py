@@ -58,16 +58,22 @@ def learning_curves(comparison: Comparison) -> Figure:
 
 
 def _arm_curves(axes: Axes, comparison: Comparison, arm: str, cost: Cost, *, singly: bool) -> None:
-    """Draw the interquartile mean of runs, from where all have begun to the last end, and single ones if asked."""
-    target, runs = comparison.target, comparison.runs[arm].values()
-    curves = [curve(run, target.name, target.measure, cost) for run in runs]
-    curves = [each for each in curves if len(each[0])]
+    """Draw the interquartile mean of runs, from where all have begun to the last end, and single ones if asked.
+
+    A point for every run: where it ended, and what its frozen path returned then.
+    """
+    target = comparison.target
+    curves = {run.index: curve(run, target.name, target.measure, cost) for run in comparison.runs[arm].values()}
+    runs = [run for run in comparison.runs[arm].values() if len(curves[run.index][0])]
+    curves = [curves[run.index] for run in runs]
     if not curves:
         return
     colour = COLOURS[arm]
     for at, values in curves if singly else []:
         axes.plot(at, values, color=colour, lw=0.5, alpha=0.3)
-        axes.plot(at[-1], values[-1], ".", color=colour, ms=3, alpha=0.5)
+    finals = [comparison.final(run) for run in runs]
+    for (at, values), final in zip(curves, finals, strict=True):
+        axes.plot(at[-1], values[-1] if final is None else final, ".", color=colour, ms=5, alpha=0.6)
     places = np.linspace(max(at[0] for at, _ in curves), max(at[-1] for at, _ in curves), PLACES)
     ended = [_with_end(comparison, run, cost) for run in runs]
     value, low, high = iqm_band(np.array([interpolated(at, values, places) for at, values in ended if len(at)]))
@@ -93,13 +99,11 @@ def _with_end(comparison: Comparison, run: Repeat, cost: Cost) -> tuple[Values, 
 def _leave_out_the_deepest(axes: Axes, comparison: Comparison) -> None:
     """Cut the axis below nearly all values: a few disastrous generations would squeeze everything else."""
     target = comparison.target
-    values = [
-        curve(run, target.name, target.measure, next(iter(COSTS.values())))[1]
-        for arm in _main_arms(comparison)
-        for run in comparison.runs[arm].values()
-    ]
+    runs = [run for arm in _main_arms(comparison) for run in comparison.runs[arm].values()]
+    values = [curve(run, target.name, target.measure, next(iter(COSTS.values())))[1] for run in runs]
     every = np.concatenate([each for each in values if len(each)] or [np.zeros(1)])
-    low, high = np.quantile(every, 0.02), max(float(every.max()), *target.thresholds)
+    finals = [final for run in runs if (final := comparison.final(run)) is not None]
+    low, high = np.quantile(every, 0.02), max(float(every.max()), *target.thresholds, *finals)
     axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
 
 
