@@ -159,7 +159,7 @@ def test_wrong_sub_goals_and_seeds_are_refused(strategy, sub_goals, seed, messag
         ("adaptive-level", "level_steps", 0, "0 is refused"),
         ("learning-progress", "window_episodes", 1, "1 is refused; give a whole number of 2 or more"),
         ("learning-progress", "warm_up_episodes", 51, "51 is refused; give a whole number from 2 to 50"),
-        ("learning-progress", "random_share", "much", r"'much' is outside \[0, 1\]"),
+        ("learning-progress", "random_share", "much", r"'much' is no number; give one in \[0, 1\]"),
         ("learning-progress", "level", 1.5, r"1\.5 is outside \[0, 1\]"),
         ("alp-gmm", "fit_every_episodes", 9, "9 is refused; give a whole number of 10 or more"),
         ("alp-gmm", "window_episodes", 49, "49 is refused; give a whole number of 50 or more"),
