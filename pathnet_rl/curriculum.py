@@ -11,7 +11,7 @@ from pathnet_rl.agent import ENTRY_POINTS
 from pathnet_rl.complaints import Complaint, nearest
 from pathnet_rl.configuration import Configuration, ConfigurationError, Model, read_configuration, validated
 from pathnet_rl.evolution import EVOLUTIONS
-from pathnet_rl.memory import in_words, memory_bytes
+from pathnet_rl.memory import memory_complaints
 from pathnet_rl.settings import AgentSettings, NetworkSettings, SearchSettings, Settings, SubTaskSettings
 from pathnet_rl.task_environments import environment_complaints
 from pathnet_rl.teacher import ENTRY_POINTS as TEACHERS
@@ -88,7 +88,7 @@ def _validated(configuration: Configuration) -> Curriculum:
         complaints += _search_complaints(network, search)
         if agent is not None:
             complaints += [Complaint(("agent", key), words) for key, words in agent.conflicts(network, search)]
-            complaints += _memory_complaints(agent.memory_bytes(network, search))
+            complaints += memory_complaints(agent.memory_bytes(network, search))
     if complaints or sections is None or agent is None:
         raise configuration.refusal(complaints)
     return Curriculum.model_construct(
@@ -126,15 +126,6 @@ def _search_complaints(network: NetworkSettings, search: SearchSettings) -> Iter
     if search.fewest_active > network.active:
         message = f"{search.fewest_active} is above network.active={network.active}; give that or less"
         yield Complaint(("search", "fewest_active"), message)
-
-
-def _memory_complaints(needed_bytes: int) -> Iterator[Complaint]:
-    if needed_bytes > memory_bytes():
-        message = (
-            f"needs about {in_words(needed_bytes)} of memory, {in_words(memory_bytes())} are there; "
-            "give fewer modules, units or layers, or a smaller population"
-        )
-        yield Complaint(("network",), message)
 
 
 def _task_complaints(tasks_data: Any) -> Iterator[Complaint]:

@@ -1,7 +1,10 @@
 """Memory: how much this machine or container has, so that what cannot fit is refused before it is tried."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+from pathnet_rl.complaints import Complaint
 
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
@@ -30,3 +33,13 @@ def in_words(size_bytes: float) -> str:
         size_bytes, unit = size_bytes / 1000, unit + 1
     form = ",.0f" if size_bytes >= 10 or unit == 0 else ".1f"
     return f"{size_bytes:{form}} {UNITS[unit]}"
+
+
+def memory_complaints(needed_bytes: int) -> Iterator[Complaint]:
+    """Complain of a network that needs more memory than there is."""
+    if needed_bytes > memory_bytes():
+        message = (
+            f"needs about {in_words(needed_bytes)} of memory, {in_words(memory_bytes())} are there; "
+            "give fewer modules, units or layers, or a smaller population"
+        )
+        yield Complaint(("network",), message)

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from pathnet_rl.complaints import Complaint, nearest
 from pathnet_rl.configuration import Configuration, ConfigurationError, read_configuration, validated
 from pathnet_rl.evolution import EVOLUTIONS
+from pathnet_rl.memory import memory_complaints
 from pathnet_rl.settings import Probability, Settings
 from pathnet_rl.shapes import Conv, Dense, Shape
 
@@ -60,6 +61,11 @@ class ModulesSettings(Settings):
                 shapes.append(Dense(numbers, self.units))
             numbers = shapes[-1].outputs
         return shapes
+
+    def memory_bytes(self) -> int:
+        """Estimate the memory of one repeat at a time: the modules, their initial weights and a working copy."""
+        numbers = sum(shape.units * (shape.row_inputs + 1) for shape in self.shapes())
+        return 3 * 4 * self.modules * numbers
 
 
 class TrainingSettings(Settings):
@@ -160,6 +166,7 @@ def _validated(configuration: Configuration, data: dict[str, Any]) -> StudySetti
     study = validated(StudySettings, data, (), complaints)
     if study is not None:
         complaints += [*_arm_complaints(study), *_task_complaints(study), *_network_complaints(study)]
+        complaints += memory_complaints(study.network.memory_bytes()) if not complaints else ()
     if complaints or study is None:
         raise configuration.refusal(complaints)
     return study

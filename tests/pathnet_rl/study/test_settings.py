@@ -88,3 +88,8 @@ def test_what_is_written_out_reads_back_equal():
     study = make_study()
     assert study_from_dict(study.model_dump(), "study.json") == study
     assert "repeats" in SMALL and "repeats" not in study.design()
+
+
+def test_a_network_that_fits_no_memory_is_refused_with_an_estimate():
+    with pytest.raises(ConfigurationError, match=r"network: needs about [\d.,]+ TB of memory, .* are there"):
+        load_study("mnist_quick", ["network.modules=4096", "network.units=4096"])
