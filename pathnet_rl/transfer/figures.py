@@ -62,36 +62,32 @@ def _arm_curves(axes: Axes, comparison: Comparison, arm: str, cost: Cost, *, sin
 
     A point for every run: where it ended, and what its frozen path returned then.
     """
-    target = comparison.target
-    curves = {run.index: curve(run, target.name, target.measure, cost) for run in comparison.runs[arm].values()}
-    runs = [run for run in comparison.runs[arm].values() if len(curves[run.index][0])]
-    curves = [curves[run.index] for run in runs]
-    if not curves:
+    target, colour = comparison.target, COLOURS[arm]
+    drawn = [(run, curve(run, target.name, target.measure, cost)) for run in comparison.runs[arm].values()]
+    drawn = [(run, each) for run, each in drawn if len(each[0])]
+    if not drawn:
         return
-    colour = COLOURS[arm]
-    for at, values in curves if singly else []:
-        axes.plot(at, values, color=colour, lw=0.5, alpha=0.3)
-    finals = [comparison.final(run) for run in runs]
-    for (at, values), final in zip(curves, finals, strict=True):
+    for run, (at, values) in drawn:
+        if singly:
+            axes.plot(at, values, color=colour, lw=0.5, alpha=0.3)
+        final = comparison.final(run)
         axes.plot(at[-1], values[-1] if final is None else final, ".", color=colour, ms=5, alpha=0.6)
-    places = np.linspace(max(at[0] for at, _ in curves), max(at[-1] for at, _ in curves), PLACES)
-    ended = [_with_end(comparison, run, cost) for run in runs]
-    value, low, high = iqm_band(np.array([interpolated(at, values, places) for at, values in ended if len(at)]))
-    label = f"{arm} (n={len(curves)})"
+    places = np.linspace(max(at[0] for _, (at, _) in drawn), max(at[-1] for _, (at, _) in drawn), PLACES)
+    ended = [_with_end(comparison, run, *each) for run, each in drawn]
+    value, low, high = iqm_band(np.array([interpolated(at, values, places) for at, values in ended]))
+    label = f"{arm} (n={len(drawn)})"
     axes.plot(places, value, color=colour, lw=1.8, ls=STYLES.get(arm, "-"), label=label)
-    if len(curves) > 1:
+    if len(drawn) > 1:
         axes.fill_between(places, low, high, color=colour, alpha=0.15, lw=0)
 
 
-def _with_end(comparison: Comparison, run: Repeat, cost: Cost) -> tuple[Values, Values]:
+def _with_end(comparison: Comparison, run: Repeat, at: Values, values: Values) -> tuple[Values, Values]:
     """Return a run's curve; one that was mastered goes on with what its frozen path returned, held out.
 
     The lanes that explore say little of it: a path taken over as it is has hardly been trained at all.
     """
-    target = comparison.target
-    at, values = curve(run, target.name, target.measure, cost)
-    task, final = run.task(target.name), comparison.final(run)
-    if not len(at) or task is None or not task.mastered or final is None:
+    task, final = run.task(comparison.target.name), comparison.final(run)
+    if task is None or not task.mastered or final is None:
         return at, values
     return np.append(at, np.nextafter(at[-1], np.inf)), np.append(values, final)
 
