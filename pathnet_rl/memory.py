@@ -35,11 +35,8 @@ def in_words(size_bytes: float) -> str:
     return f"{size_bytes:{form}} {UNITS[unit]}"
 
 
-def memory_complaints(needed_bytes: int) -> Iterator[Complaint]:
+def memory_complaints(needed_bytes: int, remedy: str) -> Iterator[Complaint]:
     """Complain of a network that needs more memory than there is."""
     if needed_bytes > memory_bytes():
-        message = (
-            f"needs about {in_words(needed_bytes)} of memory, {in_words(memory_bytes())} are there; "
-            "give fewer modules, units or layers, or a smaller population"
-        )
-        yield Complaint(("network",), message)
+        needed, there = in_words(needed_bytes), in_words(memory_bytes())
+        yield Complaint(("network",), f"needs about {needed} of memory, {there} are there; {remedy}")

@@ -166,7 +166,9 @@ def _validated(configuration: Configuration, data: dict[str, Any]) -> StudySetti
     study = validated(StudySettings, data, (), complaints)
     if study is not None:
         complaints += [*_arm_complaints(study), *_task_complaints(study), *_network_complaints(study)]
-        complaints += memory_complaints(study.network.memory_bytes()) if not complaints else ()
+        if not complaints:  # of a network with shapes
+            remedy = "give fewer modules, units, kernels or layers"
+            complaints += memory_complaints(study.network.memory_bytes(), remedy)
     if complaints or study is None:
         raise configuration.refusal(complaints)
     return study
