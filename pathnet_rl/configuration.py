@@ -63,16 +63,16 @@ class Configuration:
         return ConfigurationError([self._line(complaint) for complaint in ordered])
 
     def _line(self, complaint: Complaint) -> str:
-        for depth in range(len(complaint.location), 0, -1):
-            override = self.overridden.get(complaint.location[:depth])
-            if override is not None:
-                return f"--set {override}: {spell(complaint.location)}{complaint.message}"
-        within = (place for place in self.overridden if place[: len(complaint.location)] == complaint.location)
-        if (changed := next(within, None)) is not None:
-            return f"--set {self.overridden[changed]}: {spell(complaint.location)}{complaint.message}"
-        line = self.document.line_of(complaint.location)
-        place = f"{self.source}:{line}" if self.document.lines else self.source
-        return f"{place}: {spell(complaint.location)}{complaint.message}"
+        return f"{self._place(complaint.location)}: {spell(complaint.location)}{complaint.message}"
+
+    def _place(self, location: Location) -> str:
+        """Name the override that changed this place, one around it or one inside it, else its line."""
+        around = (location[:depth] for depth in range(len(location), 0, -1))
+        inside = (place for place in self.overridden if place[: len(location)] == location)
+        changed = next((place for place in (*around, *inside) if place in self.overridden), None)
+        if changed is not None:
+            return f"--set {self.overridden[changed]}"
+        return f"{self.source}:{self.document.line_of(location)}" if self.document.lines else self.source
 
 
 def read_configuration(reference: str | Path, overrides: Sequence[str] = ()) -> Configuration:
