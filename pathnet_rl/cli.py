@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from enum import StrEnum
 from functools import wraps
@@ -14,6 +14,7 @@ import typer
 if TYPE_CHECKING:
     from pathnet_rl.listener import Listener
     from pathnet_rl.run import Run
+    from pathnet_rl.saved_model import SavedModel
     from pathnet_rl.saving import Pace
 
 INTERRUPTED = 130  # what shells report after SIGINT
@@ -259,11 +260,12 @@ def evaluate(
     from pathnet_rl.training import DeviceError, choose_device, load_agent
 
     if run.suffix == ".zip":
-        _evaluate_model(run, env, task, episodes, seed or 0, device, trust=trust)
+        saved = _saved_model(run, env, device, trust=trust)
+        names = _chosen_tasks(run, task, saved.model.paths)
+        Screen().print(evaluation_table((name, saved.evaluate(name, episodes, seed or 0)) for name in names))
         return
     if env is not None or trust:
         refuse(f"{run}: --env and --trust are for a .zip; leave them out")
-
     try:
         opened = Run.open(run)
         agent, damages = load_agent(opened, choose_device(device))
@@ -271,37 +273,32 @@ def evaluate(
         refuse(error)
     for damage in damages:
         typer.echo(f"{damage}; the one before is used", err=True)
-    if task is not None and task not in agent.learned:
-        refuse(f"--task {task}: {run} has learned {', '.join(agent.learned) or 'no sub-task yet'}")
+    names = _chosen_tasks(run, task, agent.learned)
     chosen_seed = opened.curriculum.seed if seed is None else seed
-    names = [task] if task else list(agent.learned)
-    rows = [(name, agent.evaluate(name, episodes, chosen_seed)) for name in names]
-    Screen().print(evaluation_table(rows))
+    Screen().print(evaluation_table((name, agent.evaluate(name, episodes, chosen_seed)) for name in names))
     for name in names:
         if not agent.learned[name].frozen:
             typer.echo(f"{name} was interrupted: this is its best path so far, not frozen")
 
 
-def _evaluate_model(
-    path: Path, env: str | None, task: str | None, episodes: int, seed: int, device: Device, *, trust: bool
-) -> None:
-    from rich.console import Console as Screen
+def _chosen_tasks(place: Path, task: str | None, learned: Iterable[str]) -> list[str]:
+    """Return the one that was asked for, by default all."""
+    known = list(learned)
+    if task is not None and task not in known:
+        refuse(f"--task {task}: {place} has learned {', '.join(known) or 'no sub-task yet'}")
+    return [task] if task else known
 
-    from pathnet_rl.console import evaluation_table
+
+def _saved_model(path: Path, env: str | None, device: Device, *, trust: bool) -> "SavedModel":
     from pathnet_rl.saved_model import ModelError, SavedModel
     from pathnet_rl.training import DeviceError, choose_device
 
     if env is None:
         refuse(f"{path}: which environment is it for? give --env, such as --env CartPole-v1")
     try:
-        saved = SavedModel(path, env, trusted=trust, device=choose_device(device))
+        return SavedModel(path, env, trusted=trust, device=choose_device(device))
     except (DeviceError, ModelError) as error:
         refuse(error)
-    learned = list(saved.model.paths)
-    if task is not None and task not in learned:
-        refuse(f"--task {task}: {path} has learned {', '.join(learned) or 'no task yet'}")
-    rows = [(name, saved.evaluate(name, episodes, seed)) for name in ([task] if task else learned)]
-    Screen().print(evaluation_table(rows))
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import gymnasium
 from stable_baselines3.common.evaluation import evaluate_policy
@@ -28,12 +28,8 @@ class TaskModel(Protocol):
         """The path of every task."""
         ...
 
-    def use_task(self, name: str) -> Self:
-        """Act for this task from now on."""
-        ...
-
-    def predict(self, observation: Any, *arguments: Any, **keywords: Any) -> Any:
-        """Choose actions."""
+    def use_task(self, name: str) -> Any:
+        """Act for this task from now on; returns itself, a policy of Stable-Baselines3."""
         ...
 
 
@@ -75,7 +71,7 @@ class SavedModel:
                 successes.append(bool(local["info"].get("is_success", False)))
 
         self._env.seed(seed)
-        model: Any = self.model.use_task(task)
+        model = self.model.use_task(task)
         returns, steps = evaluate_policy(model, self._env, episodes, callback=note, return_episode_rewards=True)
         assert isinstance(returns, list) and isinstance(steps, list)
         return evaluation_of(returns, successes, steps)
