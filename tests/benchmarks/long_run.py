@@ -10,26 +10,19 @@ after the second sub-task, or the last three are more than 20% slower than the f
 
 import argparse
 import os
-import resource
-from pathlib import Path
 from statistics import median
 from time import process_time
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy, whose threads would spin and be counted
 
 import torch
+from soak import resident_mib  # its sibling: what is run is a file of this folder
 
 from pathnet_agents.settings import PathNetDQNSettings
 from pathnet_rl.settings import AdvanceSettings, NetworkSettings, SearchSettings, SubTaskSettings
 
 SUB_TASKS = 10
 GROWTH, SLOWDOWN = 0.02, 1.2
-
-
-def resident_mib() -> float:
-    """Return this process's resident memory."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 2**20
 
 
 def sub_task(number: int, budget: int) -> SubTaskSettings:
