@@ -10,6 +10,7 @@ from pathnet_rl.records import GenerationRecord, Record
 from pathnet_rl.run import RECORDS, RecordFile
 
 LARGEST_SHARE = 0.005  # of the run's time, for copying and for writing each; both together stay under 1%
+ALLOWANCE_S = 0.5  # beyond it, so that one slow copy early in a run does not leave the next records uncopied
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Pace:
     """How often a checkpoint is written: whichever comes first; at the end of a sub-task always.
 
     Attributes:
-        minutes: Since the last one; longer where writing one takes more than its share of the time.
+        minutes: Since the last one; longer where writing takes more than its share of the time.
         env_steps: Since the last one, exactly; None for no such limit.
     """
 
@@ -38,8 +39,8 @@ class Saver:
     def __init__(self, run: Path, agent: Agent, records: RecordFile, pace: Pace) -> None:
         self._run, self._agent, self._records, self._pace = run, agent, records, pace
         self._snapshot: Snapshot | None = None
-        self._copied = _Timed()
-        self._written = _Timed()
+        self._copied = _Spending()
+        self._written = _Spending()
         self._written_env_steps = records.earlier[-1].total_env_steps if records.earlier else 0
 
     def after(self, record: Record) -> None:
@@ -81,23 +82,24 @@ class Saver:
         return self._written.ago_s >= 60 * self._pace.minutes and self._written.is_affordable()
 
 
-class _Timed:
-    """How long something took last, and how long ago it ended; a context manager around doing it."""
+class _Spending:
+    """The time that something has taken so far, and how long ago it ended; a context manager around doing it."""
 
     def __init__(self) -> None:
-        self._took_s, self._ended = 0.0, time.perf_counter()
+        self._first = self._ended = time.perf_counter()
+        self._spent_s = 0.0
 
     def __enter__(self) -> None:
         self._began = time.perf_counter()
 
     def __exit__(self, *_: object) -> None:
         self._ended = time.perf_counter()
-        self._took_s = self._ended - self._began
+        self._spent_s += self._ended - self._began
 
     @property
     def ago_s(self) -> float:
         return time.perf_counter() - self._ended
 
     def is_affordable(self) -> bool:
-        """Say whether doing it now costs no more than its share of the time since."""
-        return self.ago_s >= self._took_s / LARGEST_SHARE
+        """Say whether all so far took no more than its share of the time."""
+        return self._spent_s <= LARGEST_SHARE * (time.perf_counter() - self._first) + ALLOWANCE_S

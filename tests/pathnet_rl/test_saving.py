@@ -3,7 +3,7 @@ from fake_agent import FakeAgent, FakeSettings
 
 from pathnet_rl import saving
 from pathnet_rl.checkpoint import checkpoints, read_manifest
-from pathnet_rl.saving import LARGEST_SHARE, Pace, Saver
+from pathnet_rl.saving import ALLOWANCE_S, LARGEST_SHARE, Pace, Saver
 from pathnet_rl.settings import SubTaskSettings
 
 TASK = SubTaskSettings(name="one", env="CartPole-v1")
@@ -74,30 +74,38 @@ def test_what_takes_long_is_done_less_often(tmp_path, clock, monkeypatch):
     real = saving.write_checkpoint
     monkeypatch.setattr(saving, "write_checkpoint", write)
     _, written = learn(tmp_path, Pace(minutes=1), 14, pass_s)
-    assert 10 / LARGEST_SHARE == 2000
-    assert written == [2, 7, 12, 15]
+    assert (10 - ALLOWANCE_S) / LARGEST_SHARE == 1900
+    assert written == [2, 6, 11, 15]
 
 
-def test_copies_that_take_long_are_made_less_often_and_the_last_one_is_saved(tmp_path, clock):
+def copied_after(tmp_path, clock, copies_s, pass_s):
+    """Return how many of 7 records the state covers that is saved when the next one is cut short."""
+
     class Slow(FakeAgent):
         def checkpoint(self):
-            clock.now_s += 1
+            clock.now_s += copies_s.pop(0)
             return super().checkpoint()
 
-    def pass_s():
-        clock.now_s += 60
-
-    running = Slow(FakeSettings(generations=9), 0)
-    records, saver = Records(), None
-    saver = Saver(tmp_path, running, records, Pace(minutes=1e6))
-    for record in running.learn_task(TASK):
+    agent, records = Slow(FakeSettings(generations=9), 0), Records()
+    saver = Saver(tmp_path, agent, records, Pace(minutes=1e6))
+    for record in agent.learn_task(TASK):
         records.count += 1
         if records.count == 8:
             break
         saver.after(record)
-        pass_s()
+        clock.now_s += pass_s
     saver.save()
-    assert [read_manifest(path).records for path in checkpoints(tmp_path)] == [5]  # after 1 and 5: 200 s apart
+    return [read_manifest(path).records for path in checkpoints(tmp_path)]
+
+
+def test_copies_that_take_long_are_made_less_often_and_the_last_one_is_saved(tmp_path, clock):
+    assert copied_after(tmp_path, clock, [1.0] * 3, pass_s=60) == [6]  # after 1, 3 and 6: from 0, 100 and 300 s on
+
+
+def test_one_slow_copy_leaves_no_later_record_uncopied(tmp_path, clock):
+    copies_s = [0.0001] * 7
+    copies_s[5] = 0.05  # at a tenth of a second a record, as much as 100 records may cost
+    assert copied_after(tmp_path, clock, copies_s, pass_s=0.1) == [7]
 
 
 def test_nothing_learned_is_nothing_saved(tmp_path):
