@@ -2,9 +2,11 @@
 
 A control for PathNet (Rusu et al. 2016, arXiv:1606.04671). Different from the paper: lateral connections are one
 matrix with the column's own, without an adapter's extra layer, as in the paper's simplest form (its equation 1).
+A column without them has as many numbers as the largest path.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -48,16 +50,33 @@ class Column:
     ) -> None:
         self._below, self._home, self.state, self.updates = below, values, state, updates
         self.paths_rpln, self.optimizer = placeholder, optimizer
+        self._seen = torch.empty(0)
+        self._given = [torch.empty(0)] * (len(values) - 1)
         self.values = values if optimizer else [tensor.detach().clone() for tensor in values]
 
     def forward(self, inputs_rpbi: Tensor, values: list[Tensor] | None = None) -> Tensor:
         """Run the column on ``(1, 1, batch, inputs)``, through all columns before it."""
         own = self.values if values is None else values
-        hidden = [inputs_rpbi[0]] * (len(self._below) + 1)
-        for layer in range(len(own) - 1):
-            columns = [*(column[layer] for column in self._below), own[layer]]
-            hidden = [_layer(matrix, hidden[: number + 1], layer) for number, matrix in enumerate(columns)]
-        return product(torch.cat(hidden, dim=-1), own[-1][0])[None]
+        hidden_gbi = inputs_rpbi[0]
+        for matrix_ruio, below_gbi in zip(own[:-1], self._run_below(hidden_gbi), strict=True):
+            hidden_gbi = torch.cat((below_gbi, product(hidden_gbi, matrix_ruio[0]).relu()), dim=-1)
+        return product(hidden_gbi, own[-1][0])[None]
+
+    def _run_below(self, inputs_gbi: Tensor) -> list[Tensor]:
+        """Return what all earlier columns give in each layer, ``(1, batch, earlier * width)``.
+
+        What was last asked for is kept: the target network wants it of the same observations as the online one,
+        and with a dozen columns it is most of the arithmetic.
+        """
+        if not torch.equal(inputs_gbi, self._seen):
+            self._seen, given_gbi = inputs_gbi.clone(), inputs_gbi
+            for layer in range(len(self._given)):
+                # A column takes those before it and itself: the first so many of what the layer below gives.
+                matrices = [column[layer][0] for column in self._below]
+                columns = [product(given_gbi[..., : m.shape[1] - 1], m).relu_() for m in matrices]
+                given_gbi = torch.cat(columns, dim=-1) if columns else given_gbi[..., :0]
+                self._given[layer] = given_gbi
+        return self._given
 
     def step(self, loss: Tensor) -> None:
         """Take one optimizer step down the loss, in this column alone."""
@@ -90,13 +109,16 @@ class Column:
         """Count nothing: there are no modules."""
 
 
-def _layer(matrix_ruio: Tensor, below: Sequence[Tensor], layer: int) -> Tensor:
-    inputs_gbi = below[0] if layer == 0 else torch.cat(list(below), dim=-1)
-    return product(inputs_gbi, matrix_ruio[0]).relu()
+def _width(plan: Plan) -> int:
+    """Return how wide a column must be to have, alone, as many numbers as the largest path."""
+    network = plan.network
+    inputs, outputs, between = plan.inputs + 1, plan.outputs, network.layers - 1
+    path = network.active * network.units * (inputs + between * (network.units + 1)) + (network.units + 1) * outputs
+    return next(w for w in count(1) if w * (inputs + between * (w + 1)) + (w + 1) * outputs >= path)
 
 
 class Columns:
-    """A :class:`pathnet_agents.transfer.Transfer`: a column a sub-task, as wide as the largest path."""
+    """A :class:`pathnet_agents.transfer.Transfer`: a column a sub-task, see :func:`_width`."""
 
     begins_warm = keeps_paths = False
 
@@ -115,7 +137,7 @@ class Columns:
         """Draw the sub-task's column."""
         plan, network = self.plan, self.plan.network
         generator = torch_generator(plan.seed, index, "column")
-        width, columns = network.active * network.units, len(self.columns) + 1
+        width, columns = _width(plan), len(self.columns) + 1
         shapes = [Dense(plan.inputs if layer == 0 else columns * width, width) for layer in range(network.layers)]
         shapes.append(Dense(columns * width, plan.outputs))
         self.columns[task] = [
@@ -200,5 +222,5 @@ class Columns:
         for name, state in self._state.items():
             for layer, tensor in enumerate(state):
                 tensor.copy_(tensors[f"state.{name}.{layer}"])
-        for layer, count in enumerate(self._updates):
-            count.copy_(tensors[f"updates.{layer}"])
+        for layer, updates in enumerate(self._updates):
+            updates.copy_(tensors[f"updates.{layer}"])
