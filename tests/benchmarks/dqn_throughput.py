@@ -33,7 +33,7 @@ from pathnet_agents.double_dqn import double_dqn_loss
 from pathnet_agents.replay import Sample
 from pathnet_agents.settings import PathNetDQNSettings
 from pathnet_agents.sub_task import SubTask
-from pathnet_agents.transfer import SHARED
+from pathnet_agents.transfer import FreezePaths, Plan
 from pathnet_rl.network import PathNet
 from pathnet_rl.optimizer import Adam
 from pathnet_rl.paths import random_paths
@@ -117,9 +117,7 @@ def curriculum(steps: int, *, paths: int) -> Measure:
     )
     network = NetworkSettings(layers=2, modules=20, active=3, units=64)
     search = SearchSettings(population=POPULATION, generation_env_steps=steps)
-    transfer = SHARED[dqn.transfer](
-        network, search, inputs=8, outputs=4, seed=0, state_names=Adam(0.0).state_names, device="cpu"
-    )
+    transfer = FreezePaths(Plan(network, search, 8, 4, 0, Adam(0.0).state_names, "cpu"))
     transfer.begin("land", 0)
     settings = SubTaskSettings.model_validate({"name": "land", "env": LAND})
     task = SubTask(settings, dqn, search, transfer, actions=4, seed=0, index=0, warm=False)

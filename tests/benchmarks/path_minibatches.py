@@ -11,14 +11,17 @@ ready tensors. Two processes: what `pathnet-rl study` runs on two cores.
 import multiprocessing
 import statistics
 import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial, reduce
+from multiprocessing.connection import Connection
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from pathnet_rl.paths import EMPTY, random_paths
+from pathnet_rl.paths import EMPTY, Path, random_paths
 from pathnet_rl.rng import numpy_generator
-from pathnet_rl.study.digits import make_tasks
-from pathnet_rl.study.settings import load_study
+from pathnet_rl.study.digits import DigitTask, make_tasks
+from pathnet_rl.study.settings import StudySettings, load_study
 from pathnet_rl.study.workers import Job, Shift
 
 ROUNDS, SLOTS, EVALUATIONS = 5, 16, 4
@@ -28,22 +31,20 @@ MODULES = (10, 25, 50, 100)
 class PlainPathNet(nn.Module):
     """The usual implementation: a list of modules a layer, a path runs them one by one."""
 
-    def __init__(self, study):
+    def __init__(self, study: StudySettings) -> None:
         super().__init__()
         network = study.network
         widths = [784] + [network.units] * (network.layers - 1)
-        self.layers = nn.ModuleList(
-            nn.ModuleList(nn.Linear(width, network.units) for _ in range(network.modules)) for width in widths
-        )
+        self.layers = [[nn.Linear(width, network.units) for _ in range(network.modules)] for width in widths]
         self.head = nn.Linear(network.units, study.classes)
 
-    def forward(self, images, path):
+    def forward(self, images: Tensor, path: Path) -> Tensor:
         hidden = images
         for layer, genes in zip(self.layers, path, strict=True):
-            hidden = sum(torch.relu(layer[module](hidden)) for module in genes if module != EMPTY)
+            hidden = reduce(torch.add, (torch.relu(layer[module](hidden)) for module in genes if module != EMPTY))
         return self.head(hidden)
 
-    def parameters_of(self, path):
+    def parameters_of(self, path: Path) -> Iterator[nn.Parameter]:
         for layer, genes in zip(self.layers, path, strict=True):
             for module in genes:
                 if module != EMPTY:
@@ -51,7 +52,7 @@ class PlainPathNet(nn.Module):
         yield from self.head.parameters()
 
 
-def plain_rate(study, task, threads):
+def plain_rate(study: StudySettings, task: DigitTask, threads: int) -> float:
     """Train random paths one after another; return minibatches a second."""
     torch.set_num_threads(threads)
     rng = numpy_generator(0, 0, "benchmark")
@@ -73,7 +74,7 @@ def plain_rate(study, task, threads):
     return rate
 
 
-def make_shift(modules=10):
+def make_shift(modules: int = 10) -> Shift:
     """Return a process's repeats, warmed up, with nothing that could finish."""
     study = load_study("mnist_first_path", [f"network.modules={modules}", "search.threshold=1.0"])
     shift = Shift(study, SLOTS, "cpu")
@@ -83,7 +84,7 @@ def make_shift(modules=10):
     return shift
 
 
-def shift_rate(shift):
+def shift_rate(shift: Shift) -> float:
     """Run some evaluations of every slot; return minibatches a second."""
     before, started = shift.minibatches, time.perf_counter()
     for _ in range(EVALUATIONS):
@@ -91,7 +92,7 @@ def shift_rate(shift):
     return (shift.minibatches - before) / (time.perf_counter() - started)
 
 
-def product_rate(study):
+def product_rate(study: StudySettings) -> float:
     """Make the products of one step of all slots, again and again; return path-minibatches a second."""
     batch, width = study.training.batch_images, study.network.active * study.network.units
     sizes = [(785, width), (study.network.units + 1, width), (study.network.units + 1, width)]
@@ -110,42 +111,42 @@ def product_rate(study):
     return steps * SLOTS / (time.perf_counter() - started)
 
 
-def _serve(connection):
+def _serve(connection: Connection) -> None:
     torch.set_num_threads(1)
     shift = make_shift()
     while connection.recv():
         connection.send(shift_rate(shift))
 
 
-def two_process_rate(connections):
+def two_process_rate(connections: Sequence[Connection]) -> float:
     """Let both processes run at the same time; return their rates together."""
     for connection in connections:
         connection.send(True)
     return sum(connection.recv() for connection in connections)
 
 
-def main():
+def main() -> None:
     """Measure in turns and print medians with their range, and ratios within rounds."""
     torch.set_num_threads(1)
     study = load_study("mnist_first_path")
     ((task, _),) = make_tasks(study.digits, study.sequences, study.seed)
     shifts = {modules: make_shift(modules) for modules in MODULES}
     context = multiprocessing.get_context("spawn")
-    connections = []
+    connections: list[Connection] = []
     for _ in range(2):
         here, there = context.Pipe()
         context.Process(target=_serve, args=(there,), daemon=True).start()
         connections.append(here)
     two_process_rate(connections)  # wait until both are ready
-    rows = {
+    rows: dict[str, Callable[[], float]] = {
         "plain, 1 thread": lambda: plain_rate(study, task, 1),
         "plain, 2 threads": lambda: plain_rate(study, task, 2),
     }
     rows["products alone, 1 process"] = lambda: product_rate(study)
     for modules, shift in shifts.items():
-        rows[f"study, 1 process, M={modules}"] = lambda at=shift: shift_rate(at)
+        rows[f"study, 1 process, M={modules}"] = partial(shift_rate, shift)
     rows["study, 2 processes, M=10"] = lambda: two_process_rate(connections)
-    rates = {name: [] for name in rows}
+    rates: dict[str, list[float]] = {name: [] for name in rows}
     for _ in range(ROUNDS):
         for name, measure in rows.items():
             rates[name].append(measure())

@@ -5,6 +5,7 @@
 Every figure is the median over rounds in which all variants take turns.
 """
 
+from collections.abc import Callable
 from statistics import median
 from time import perf_counter
 
@@ -25,7 +26,7 @@ ROUNDS, UPDATES = 9, 40
 VARIANTS = [(1, 128, 40, 1), (1, 128, 40, 2), (8, 64, 10, 1), (8, 64, 40, 1), (8, 64, 100, 1), (8, 64, 40, 2)]
 
 
-def make_update(paths, batch, modules):
+def make_update(paths: int, batch: int, modules: int) -> Callable[[], object]:
     """Return a function that makes one update, on random transitions."""
     adam = Adam(5e-4)
     generators = [torch_generator(0, 0, "benchmark")]
@@ -47,10 +48,10 @@ def make_update(paths, batch, modules):
     return lambda: working.step(double_dqn_loss(working, target, sample).sum())
 
 
-def main():
+def main() -> None:
     """Print one line a variant."""
     updates = {variant: make_update(*variant[:3]) for variant in VARIANTS}
-    times = {variant: [] for variant in VARIANTS}
+    times: dict[tuple[int, int, int, int], list[float]] = {variant: [] for variant in VARIANTS}
     for _ in range(ROUNDS):
         for variant, update in updates.items():
             torch.set_num_threads(variant[3])

@@ -87,7 +87,7 @@ def main() -> None:
     for sub_goal in SUB_GOALS.values():
         plain = gymnasium.make("LunarLander-v3", **wind_of(sub_goal))
         # LunarLander-v3 has no tank: one that never empties costs the same and flies alike.
-        tank = {} if sub_goal.fuel is None else {"fuel": 10_000.0}
+        tank: dict[str, Any] = {} if sub_goal.fuel is None else {"fuel": 10_000.0}
         sub_task = gymnasium.make(sub_goal.env_id, reward=arguments.reward, **tank)
         seeds = [range(r * arguments.episodes, (r + 1) * arguments.episodes) for r in range(arguments.rounds)]
         measure_round(plain, sub_task, sub_goal, range(3))  # warm up
