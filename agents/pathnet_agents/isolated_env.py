@@ -26,15 +26,17 @@ class IsolatedEnv(gymnasium.Env[Any, Any]):
     Args:
         env: Gymnasium id.
         env_kwargs: Keyword arguments of the environment.
+        silent_s: Seconds after which a process that has not answered a call ends, wherever it hangs and even if
+            nobody waits for it any more; 0 for never. Whoever waits should lose patience before.
 
     Raises:
         EnvironmentDied: By every call, if the process is gone.
     """
 
-    def __init__(self, env: str, env_kwargs: Mapping[str, Any]) -> None:
+    def __init__(self, env: str, env_kwargs: Mapping[str, Any], silent_s: float = 0.0) -> None:
         context = multiprocessing.get_context()
         self._connection, remote = context.Pipe()
-        arguments = (remote, env, dict(env_kwargs), os.getpid())
+        arguments = (remote, env, dict(env_kwargs), os.getpid(), silent_s)
         self._process = context.Process(target=_serve, args=arguments, daemon=True, name=f"lane of {env}")
         self._process.start()
         remote.close()
@@ -79,10 +81,11 @@ class IsolatedEnv(gymnasium.Env[Any, Any]):
         return answer
 
 
-def _serve(connection: Connection, env_id: str, env_kwargs: dict[str, Any], parent: int) -> None:
+def _serve(connection: Connection, env_id: str, env_kwargs: dict[str, Any], parent: int, silent_s: float) -> None:
     """Make the environment and answer calls until the parent is gone; answers are ``(exception, value)``."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the run's to answer; it ends this process
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process, in compiled code too
     try:
         env = gymnasium.make(env_id, **env_kwargs)
         connection.send((None, (env.observation_space, env.action_space, env.metadata)))
@@ -92,7 +95,10 @@ def _serve(connection: Connection, env_id: str, env_kwargs: dict[str, Any], pare
                 if os.getppid() != parent:
                     return
             method, arguments, keywords = connection.recv()
-            connection.send((None, getattr(env, method)(*arguments, **keywords)))
+            signal.setitimer(signal.ITIMER_REAL, silent_s)
+            answer = getattr(env, method)(*arguments, **keywords)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            connection.send((None, answer))
     except EOFError:
         return
     except Exception as error:  # noqa: BLE001 - environments of others raise what they like

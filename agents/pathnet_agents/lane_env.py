@@ -20,6 +20,7 @@ class Recipe:
         action_repeat: How often every action is taken.
         measure: Key of the info that a finished episode is measured by, if any.
         isolated: Whether every one lives in a process of its own.
+        silent_s: See :class:`pathnet_agents.isolated_env.IsolatedEnv`.
     """
 
     env: str
@@ -27,6 +28,7 @@ class Recipe:
     action_repeat: int = 1
     measure: str | None = None
     isolated: bool = False
+    silent_s: float = 0.0
 
     def make(self) -> "LaneEnv":
         """Make one."""
@@ -34,7 +36,7 @@ class Recipe:
 
     def _make(self) -> gymnasium.Env[Any, Any]:
         if self.isolated:
-            return IsolatedEnv(self.env, self.env_kwargs)
+            return IsolatedEnv(self.env, self.env_kwargs, self.silent_s)
         return gymnasium.make(self.env, **self.env_kwargs)
 
 

@@ -344,7 +344,14 @@ def _finite_mean(values: torch.Tensor) -> float | None:
 
 def recipe_of(settings: SubTaskSettings, dqn: PathNetDQNSettings) -> Recipe:
     """Return how a sub-task's environments are made."""
-    return Recipe(settings.env, settings.env_kwargs, dqn.action_repeat, settings.advance.info_key, dqn.isolate)
+    return Recipe(
+        settings.env,
+        settings.env_kwargs,
+        dqn.action_repeat,
+        settings.advance.info_key,
+        isolated=dqn.isolate,
+        silent_s=2 * dqn.step_timeout_s,
+    )
 
 
 def make_replay(

@@ -240,14 +240,35 @@ def test_isolated_lanes_fly_as_others_do():
         each.close()
 
 
-def test_an_isolated_environment_ends_with_its_parent():
-    script = (
-        "import pathnet_envs, os, signal;"
-        "from pathnet_agents.isolated_env import IsolatedEnv;"
-        f"print(IsolatedEnv({HOVER!r}, {{}})._process.pid, flush=True);"
-        "os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    child = int(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False).stdout)
+ORPHAN = """
+import os, re, signal, gymnasium, pathnet_envs
+from pathnet_agents.isolated_env import IsolatedEnv
+
+class Hanging(gymnasium.Env):
+    observation_space = action_space = gymnasium.spaces.Discrete(2)
+    def step(self, action):
+        re.match("(a+)+$", "a" * 99 + "b")  # one call of compiled code, for longer than there is time
+
+gymnasium.register("Hanging-v0", Hanging, disable_env_checker=True, order_enforce=False)
+env = {env}
+print(env._process.pid, flush=True)
+{then}
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(
+    ("env", "then"),
+    [
+        (f"IsolatedEnv({HOVER!r}, {{}})", ""),
+        ("IsolatedEnv('Hanging-v0', {}, silent_s=3.0)", "env._connection.send(('step', (0,), {}))"),
+    ],
+    ids=["waiting", "hanging"],
+)
+def test_an_isolated_environment_ends_with_its_parent(env, then):
+    script = ORPHAN.format(env=env, then=then)
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
+        child = int(parent.stdout.readline())
     until = time.monotonic() + 20
     while time.monotonic() < until and Path(f"/proc/{child}").exists():
         time.sleep(0.1)
