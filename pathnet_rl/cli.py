@@ -302,6 +302,7 @@ def _saved_model(path: Path, env: str | None, device: Device, *, trust: bool) ->
 
 
 @app.command()
+@_answers_signals
 def study(
     configuration: Annotated[
         str, typer.Argument(help="A YAML file, or a shipped name: a digit study or a curriculum.")
@@ -416,6 +417,7 @@ def _workers(processes: int | None, device: str) -> tuple[int, str]:
 def _running(directory: Path, refusal: type[Exception]) -> Generator[None, None, None]:
     """Answer for what may end a study early, and say what comes next where nothing does."""
     from pathnet_rl.crew import WorkerDied
+    from pathnet_rl.interruption import Interrupted
 
     try:
         yield
@@ -424,9 +426,9 @@ def _running(directory: Path, refusal: type[Exception]) -> Generator[None, None,
     except WorkerDied as error:
         typer.echo(f"{error}", err=True)
         raise typer.Exit(FAILED) from None
-    except KeyboardInterrupt:
+    except Interrupted as error:
         typer.echo(f"interrupted; finished repeats are in {directory}, the same command goes on", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(error.status) from None
     typer.echo(f"next: pathnet-rl report {directory}")
 
 

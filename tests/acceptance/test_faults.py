@@ -209,6 +209,31 @@ def test_a_signal_saves_leaves_in_time_with_its_status_and_says_how_to_go_on(fak
     assert_same_run(tmp_path / "cut", whole)
 
 
+def workers_of(process):
+    """Return the processes that a study has begun, as folders of /proc."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [
+        folder for pid in children if b"spawn_main" in ((folder := Path("/proc") / pid) / "cmdline").read_bytes()
+    ]
+
+
+@pytest.mark.parametrize("configuration", ["lander_quick", "mnist_quick"])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_study_with_its_status_and_all_its_workers(tmp_path, configuration, number, status):
+    process = start(tmp_path, "study", configuration, "--out", "cut", "--processes", "2")
+    while len(workers := workers_of(process)) < 2:
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(1)
+    began = time.monotonic()
+    process.send_signal(number)
+    _, complained = process.communicate(timeout=60)
+    assert time.monotonic() - began < SECONDS_TO_LEAVE
+    assert process.returncode == status
+    assert complained == "interrupted; finished repeats are in cut, the same command goes on\n"
+    assert not [worker for worker in workers if worker.exists()]
+
+
 def test_a_second_ctrl_c_leaves_at_once_and_loses_nothing_older_than_the_last_checkpoint(fake, whole, tmp_path):
     # Saving never ends here: the first signal is still being answered when the second comes.
     slow = "import sys, time, pathnet_rl.saving as s; s.Saver.save = lambda self: time.sleep(60)\n"
