@@ -110,7 +110,8 @@ def train(
 ) -> list[SubTaskRecord]:
     """Learn every sub-task of the run's curriculum that is not learned yet; the run must be locked.
 
-    Whatever ends the training early, an interrupt included, what there is after the last record is saved.
+    Whatever ends the training early, an interrupt included, the agent is saved as it was last copied: after the
+    last record, or an earlier one where copying had used up its share of the time (:mod:`pathnet_rl.saving`).
 
     Args:
         run: What is trained.
