@@ -137,18 +137,24 @@ def test_a_killed_study_goes_on_and_comes_to_the_same(curriculum_file, whole, tm
     assert all_records(TransferStudy.open(out)) == all_records(whole)
 
 
+def bytes_recorded(out):
+    """Return how much a study's runs have written of their records."""
+    return sum(file.stat().st_size for file in out.glob("*/*/records.jsonl"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
 def test_kills_at_random_moments_lose_and_repeat_nothing(curriculum_file, whole, tmp_path, seed):
     rng, out, kills = random.Random(seed), tmp_path / "broken", 0
-    for _ in range(2):
+    for least, most in ((0.0, 0.5), (0.5, 0.9)):
         process = subprocess.Popen(command(curriculum_file, out), stdout=subprocess.DEVNULL, start_new_session=True)
-        while process.poll() is None and not list(out.glob("*/*/records.jsonl")):
+        bytes_until = rng.uniform(least, most) * bytes_recorded(whole.directory)
+        while process.poll() is None and bytes_recorded(out) <= bytes_until:
             time.sleep(0.01)
-        time.sleep(rng.uniform(0, 4))
-        kills += process.poll() is None
-        # Alone, so that its workers are left to notice by themselves; or all of them in one moment.
-        (rng.choice([os.kill, os.killpg]))(process.pid, signal.SIGKILL)
+        if process.poll() is None:
+            kills += 1
+            # Alone, so that its workers are left to notice by themselves; or all of them in one moment.
+            (rng.choice([os.kill, os.killpg]))(process.pid, signal.SIGKILL)
         process.wait()
         time.sleep(1)
     subprocess.run(command(curriculum_file, out), check=True, stdout=subprocess.DEVNULL)
