@@ -193,17 +193,22 @@ def test_a_cut_after_every_record_with_a_torn_line_behind_it(fake, whole, tmp_pa
     assert_same_run(tmp_path / "cut", whole)
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_leaves_in_time_with_its_status_and_says_how_to_go_on(fake, whole, tmp_path, number, status):
-    curriculum = curriculum_file(tmp_path, pause_s=0.1)
-    process = start(tmp_path, "train", curriculum, "--out", "cut")
-    wait_for_records(process, tmp_path / "cut" / "records.jsonl", 8)
+def told_at_leaving(process, number, status):
+    """Send a signal; require that the command leaves in time with this status, and return what it says."""
     began = time.monotonic()
     process.send_signal(number)
     _, complained = process.communicate(timeout=60)
     assert time.monotonic() - began < SECONDS_TO_LEAVE
     assert process.returncode == status
-    assert complained == "interrupted; saved; go on with: pathnet-rl resume cut\n"
+    return complained
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_leaves_in_time_with_its_status_and_says_how_to_go_on(fake, whole, tmp_path, number, status):
+    curriculum = curriculum_file(tmp_path, pause_s=0.1)
+    process = start(tmp_path, "train", curriculum, "--out", "cut")
+    wait_for_records(process, tmp_path / "cut" / "records.jsonl", 8)
+    assert told_at_leaving(process, number, status) == "interrupted; saved; go on with: pathnet-rl resume cut\n"
     assert read_manifest(checkpoints(tmp_path / "cut")[-1]).records == len(records_of(tmp_path / "cut"))
     go_on(tmp_path / "cut")
     assert_same_run(tmp_path / "cut", whole)
@@ -225,12 +230,10 @@ def test_a_signal_ends_a_study_with_its_status_and_all_its_workers(tmp_path, con
         assert process.poll() is None
         time.sleep(0.05)
     time.sleep(1)
-    began = time.monotonic()
-    process.send_signal(number)
-    _, complained = process.communicate(timeout=60)
-    assert time.monotonic() - began < SECONDS_TO_LEAVE
-    assert process.returncode == status
-    assert complained == "interrupted; finished repeats are in cut, the same command goes on\n"
+    assert (
+        told_at_leaving(process, number, status)
+        == "interrupted; finished repeats are in cut, the same command goes on\n"
+    )
     assert not [worker for worker in workers if worker.exists()]
 
 
