@@ -1,17 +1,14 @@
 """Passes: many paths run forward, and their gradients backward, in one product a layer.
 
-The backward pass is written out, for small modules cost the overhead of calls, not arithmetic: as one node of
-Torch's graph it takes a third of the time that the graph of its single operations takes
-(tests/benchmarks/update_cost.py). Axes as in :mod:`pathnet_rl.working_set`.
+The backward pass is written out, for small modules cost the overhead of calls, not arithmetic: an update by Torch's
+graph takes longer (tests/benchmarks/update_cost.py). Axes as in :mod:`pathnet_rl.working_set`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 from torch.nn import functional
 
 from pathnet_rl.shapes import Shape
@@ -32,10 +29,10 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class _Trace:
+class Trace:
     """What the backward pass needs of one layer: its inputs with a one appended, its matrix, what its ReLUs gave.
 
-    The head has none; what it gives is the graph's own, and must not be held by one of its nodes.
+    The head has no ReLUs.
     """
 
     rows_gri: Tensor
@@ -43,62 +40,49 @@ class _Trace:
     relu_gro: Tensor | None
 
 
-def run_paths(layout: Layout, inputs_gbi: Tensor, values: Sequence[Tensor]) -> Tensor:
-    """Run every path on its own batch; gradients flow to the values and to the inputs.
+def run_paths(
+    layout: Layout, inputs_gbi: Tensor, values: Sequence[Tensor], traces: list[Trace] | None = None
+) -> Tensor:
+    """Run every path on its own batch.
 
     Args:
         layout: Which rows make which path.
         inputs_gbi: ``(g, batch, inputs)``.
         values: The rows of every layer and of the heads, ``(replicas, rows, row_inputs + 1, units)``.
+        traces: Takes what :func:`gradients_of` needs, one a layer, the head's last.
 
     Returns:
         ``(g, batch, outputs)``.
     """
-    if torch.is_grad_enabled():
-        return _Paths.apply(layout, inputs_gbi, *values)  # pyright: ignore[reportReturnType] - untyped in Torch
-    return _forward(layout, inputs_gbi, values)
-
-
-class _Paths(Function):
-    """:func:`run_paths` as one node of the graph; it can be differentiated once."""
-
-    @staticmethod
-    def forward(ctx: Any, layout: Layout, inputs_gbi: Tensor, *values: Tensor) -> Tensor:
-        ctx.layout, ctx.traces, ctx.values = layout, list[_Trace](), values
-        return _forward(layout, inputs_gbi, values, ctx.traces)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] - as Torch's own documentation has it
-        ctx: Any, *gradients: Tensor
-    ) -> tuple[Tensor | None, ...]:
-        values_gradients, inputs_gradient = _backward(
-            ctx.layout, ctx.traces, ctx.values, gradients[0], to_inputs=ctx.needs_input_grad[1]
-        )
-        return (None, inputs_gradient, *values_gradients)
-
-
-def _forward(
-    layout: Layout, inputs_gbi: Tensor, values: Sequence[Tensor], traces: list[_Trace] | None = None
-) -> Tensor:
     hidden_gbi, batch = inputs_gbi, inputs_gbi.shape[1]
     for shape, values_ruio, slots_gn in zip(layout.shapes, values, layout.slots_gn, strict=False):
         rows_gri, matrix_gio = with_ones(shape.to_rows(hidden_gbi)), side_by_side(values_ruio, slots_gn)
         outputs_gro = torch.bmm(rows_gri, matrix_gio).relu_()
         if traces is not None:
-            traces.append(_Trace(rows_gri, matrix_gio, outputs_gro))
+            traces.append(Trace(rows_gri, matrix_gio, outputs_gro))
         # The active modules of a layer are summed.
         hidden_gbi = shape.from_rows(outputs_gro.unflatten(-1, (-1, shape.units)).sum(-2), batch)
     rows_gri, matrix_gio = with_ones(hidden_gbi), values[-1].flatten(0, 1)
     if traces is not None:
-        traces.append(_Trace(rows_gri, matrix_gio, None))
+        traces.append(Trace(rows_gri, matrix_gio, None))
     return torch.bmm(rows_gri, matrix_gio)
 
 
-def _backward(
-    layout: Layout, traces: Sequence[_Trace], values: Sequence[Tensor], gradient_gbo: Tensor, *, to_inputs: bool
+def gradients_of(
+    layout: Layout, values: Sequence[Tensor], traces: Sequence[Trace], gradient_gbo: Tensor, *, to_inputs: bool
 ) -> tuple[list[Tensor], Tensor | None]:
-    """Return the gradients of the values, and of the inputs where they are wanted."""
+    """Carry a gradient back through a run; it uses the traces up.
+
+    Args:
+        layout: Of the run.
+        values: Of the run.
+        traces: What it left.
+        gradient_gbo: By its outputs, ``(g, batch, outputs)``.
+        to_inputs: Go on to the inputs.
+
+    Returns:
+        The gradients by the values, of their shapes; and by the inputs, ``(g, batch, inputs)``, or None.
+    """
     head, batch = traces[-1], gradient_gbo.shape[1]
     gradients = [torch.bmm(head.rows_gri.mT, gradient_gbo).view_as(values[-1])]
     hidden_gbi = torch.bmm(gradient_gbo, head.matrix_gio[:, :-1].mT)

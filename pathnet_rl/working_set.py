@@ -6,6 +6,7 @@ n (slot of a path), u (row of the working set).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -14,8 +15,23 @@ from torch import Tensor
 
 from pathnet_rl.network import PathNet, Stack
 from pathnet_rl.optimizer import Optimizer
-from pathnet_rl.passes import Layout, run_paths, side_by_side
+from pathnet_rl.passes import Layout, Trace, gradients_of, run_paths, side_by_side
 from pathnet_rl.paths import EMPTY
+
+
+@dataclass(frozen=True)
+class Run:
+    """Paths that have been run to learn from it.
+
+    Attributes:
+        inputs: ``(replicas, paths, batch, inputs)``.
+        outputs: ``(replicas, paths, batch, outputs)``.
+        traces: What the backward pass needs.
+    """
+
+    inputs: Tensor
+    outputs: Tensor
+    traces: Sequence[Trace] = field(default=(), repr=False)
 
 
 class WorkingSet:
@@ -76,7 +92,7 @@ class WorkingSet:
         for stack, rows, trainable in zip(self._stacks, self._rows_ru, self._trainable_ru, strict=True):
             replica = torch.from_numpy(self._of).to(device)[:, None]
             row = torch.from_numpy(np.maximum(rows, 0)).to(device)
-            self.values.append(self._taken(stack, stack.values_rmk[replica, row], rows != EMPTY).requires_grad_())
+            self.values.append(self._taken(stack, stack.values_rmk[replica, row], rows != EMPTY))
             for name, tensors in self.state.items():
                 tensors.append(self._taken(stack, stack.state_rmk[name][replica, row], trainable))
             self.updates.append(stack.updates_rm[replica, row][..., None, None])
@@ -91,6 +107,7 @@ class WorkingSet:
             rows_ruio[tuple(torch.from_numpy(axis) for axis in np.nonzero(~used_ru))] = 0
         return rows_ruio.transpose(1, 2).contiguous().transpose(1, 2) if self.paths == 1 else rows_ruio
 
+    @torch.no_grad()
     def forward(self, inputs_rpbi: Tensor, values: list[Tensor] | None = None) -> Tensor:
         """Run every path on its own batch.
 
@@ -104,6 +121,13 @@ class WorkingSet:
         outputs_gbo = run_paths(self._layout, inputs_rpbi.flatten(0, 1), self.values if values is None else values)
         return outputs_gbo.unflatten(0, (self.replicas, self.paths))
 
+    @torch.no_grad()
+    def run(self, inputs_rpbi: Tensor) -> Run:
+        """Run every path on its own batch, as :meth:`forward` does, for a :meth:`step` to learn from."""
+        traces: list[Trace] = []
+        outputs_gbo = run_paths(self._layout, inputs_rpbi.flatten(0, 1), self.values, traces)
+        return Run(inputs_rpbi, outputs_gbo.unflatten(0, (self.replicas, self.paths)), traces)
+
     def matrices(self, path: int) -> list[Tensor]:
         """Return what one path multiplies by, of a single replica: to run it alone, in fewer calls than all.
 
@@ -115,37 +139,46 @@ class WorkingSet:
         layers = [side_by_side(values, own)[0] for values, own in zip(self.values, slots, strict=False)]
         return [*layers, self.values[-1][0, path]]
 
-    def step(self, loss: Tensor, others: Sequence[Tensor] = (), max_norm: float | None = None) -> list[Tensor]:
-        """Take one optimizer step down the loss (a sum over paths) in all modules that are not frozen.
+    @torch.no_grad()
+    def step(
+        self, run: Run, gradient_rpbo: Tensor, others: Sequence[Tensor] = (), max_norm: float | None = None
+    ) -> list[Tensor]:
+        """Take one optimizer step down a loss (a sum over paths) in all modules that are not frozen.
 
         Args:
-            loss: What to lower.
-            others: Further parameters below the paths, such as a features extractor's; they are not moved here.
+            run: What was run since the last step; it is used up.
+            gradient_rpbo: The loss's gradient by the run's outputs.
+            others: Parameters that its inputs were made of, such as a features extractor's; they are not moved
+                here.
             max_norm: Gradients are scaled down to this norm, of all paths and the others together.
 
         Returns:
-            The gradients of ``others``, in their order and from the same backward pass.
+            The gradients of ``others``, in their order.
 
         Raises:
             ValueError: If the working set was made without an optimizer.
         """
         if self.optimizer is None:
             raise ValueError("this working set has no optimizer: give it one to train its paths")
-        gradients = list(torch.autograd.grad(loss, [*self.values, *others], materialize_grads=True))
-        for gradient, still in zip(gradients, self._still, strict=False):
+        gradients, below_gbi = gradients_of(
+            self._layout, self.values, run.traces, gradient_rpbo.flatten(0, 1), to_inputs=bool(others)
+        )
+        for gradient, still in zip(gradients, self._still, strict=True):
             if still is not None:
                 gradient[still] = 0
+        if below_gbi is not None:
+            below = below_gbi.view_as(run.inputs)
+            gradients += torch.autograd.grad(run.inputs, list(others), below, materialize_grads=True)
         if max_norm is not None:
             gradients = _limited(gradients, max_norm)
         for index in range(len(self.updates)):
             self.updates[index] += 1
-        with torch.no_grad():
-            self.optimizer.step(self.values, gradients[: len(self.values)], self.state, self.updates)
+        self.optimizer.step(self.values, gradients[: len(self.values)], self.state, self.updates)
         return gradients[len(self.values) :]
 
     def copy_values(self) -> list[Tensor]:
         """Return a copy of the numbers as they are now, such as for a target network."""
-        return [tensor.detach().clone() for tensor in self.values]
+        return [tensor.clone() for tensor in self.values]
 
     def finite_rp(self) -> NDArray[np.bool_]:
         """Return which paths have only finite numbers, ``(replicas, paths)``."""
@@ -164,7 +197,7 @@ class WorkingSet:
         ):
             taken, column = (torch.from_numpy(axis) for axis in np.nonzero(trainable))
             replica, row = torch.from_numpy(self._of)[taken], torch.from_numpy(rows[trainable])
-            stack.values_rmk[replica, row] = self.values[index].detach()[taken, column].flatten(1)
+            stack.values_rmk[replica, row] = self.values[index][taken, column].flatten(1)
             for name, tensors in self.state.items():
                 stack.state_rmk[name][replica, row] = tensors[index][taken, column].flatten(1)
             if self.optimizer is not None:

@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pathnet_agents.double_dqn import double_dqn_loss
+from pathnet_agents.double_dqn import Differences, temporal_differences
 from pathnet_agents.replay import Sample
 from pathnet_agents.sb3_optimizer import Rule
 from pathnet_rl.network import PathNet
 from pathnet_rl.paths import Paths
-from pathnet_rl.working_set import WorkingSet
+from pathnet_rl.working_set import Run, WorkingSet
 
 
 class LivePaths:
@@ -94,19 +94,19 @@ class LivePaths:
             hidden = outputs.unflatten(-1, (-1, shape.units)).sum(-2)  # of the layer's active modules
         return torch.addmm(head[-1], hidden, head[:-1])
 
-    def losses(self, sample: Sample, target_next: Tensor) -> Tensor:
-        """Return each member's loss; see :func:`pathnet_agents.double_dqn.double_dqn_loss`."""
-        return double_dqn_loss(self.working, self.target, sample, target_next)
+    def compare(self, sample: Sample, target_next: Tensor) -> Differences:
+        """Return double DQN's differences; see :func:`pathnet_agents.double_dqn.temporal_differences`."""
+        return temporal_differences(self.working, self.target, sample, target_next=target_next)
 
     def descend(
-        self, loss: Tensor, learning_rate: float, others: Sequence[Tensor], max_norm: float
+        self, run: Run, gradient: Tensor, learning_rate: float, others: Sequence[Tensor], max_norm: float
     ) -> list[Tensor]:
-        """Take one step down the loss and return the gradients of ``others``."""
+        """Take one step and return the gradients of ``others``; see :meth:`WorkingSet.step`."""
         if learning_rate != self._rule.learning_rate:
             self._rule = self.working.optimizer = replace(self._rule, learning_rate=learning_rate)
         self._moved = True
         self._acting.clear()
-        return self.working.step(loss, others, max_norm)
+        return self.working.step(run, gradient, others, max_norm)
 
     @torch.no_grad()
     def update_target(self, share: float) -> None:

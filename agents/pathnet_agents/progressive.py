@@ -23,6 +23,7 @@ from pathnet_rl.paths import EMPTY, Path, Paths
 from pathnet_rl.rng import torch_generator
 from pathnet_rl.settings import NetworkSettings
 from pathnet_rl.shapes import Dense
+from pathnet_rl.working_set import Run
 
 
 class Column:
@@ -78,10 +79,14 @@ class Column:
                 self._given[layer] = given_gbi
         return self._given
 
-    def step(self, loss: Tensor) -> None:
-        """Take one optimizer step down the loss, in this column alone."""
+    def run(self, inputs_rpbi: Tensor) -> Run:
+        """Run the column to learn from it: what it gives has Torch's graph."""
+        return Run(inputs_rpbi, self.forward(inputs_rpbi))
+
+    def step(self, run: Run, gradient_rpbo: Tensor) -> None:
+        """Take one optimizer step down a loss, in this column alone."""
         assert self.optimizer is not None
-        gradients = list(torch.autograd.grad(loss, self.values))
+        gradients = list(torch.autograd.grad(run.outputs, self.values, gradient_rpbo))
         for layer in range(len(self.updates)):
             self.updates[layer] += 1
         with torch.no_grad():

@@ -301,9 +301,11 @@ class PathNetDQN(TaskByTask):
         """Take one step and return the members' mean loss."""
         live = self.policy.live
         assert live is not None
-        losses = live.losses(*self._sample(live.members, batch_size))
-        self.policy.descend(losses.sum(), self.max_grad_norm)
-        return losses.detach().mean()
+        sample, target_next = self._sample(live.members, batch_size)
+        differences = live.compare(sample, target_next)
+        losses, gradient = differences.loss(sample)
+        self.policy.descend(differences.run, gradient, self.max_grad_norm)
+        return losses.mean()
 
     def _sample(self, members: int, batch_size: int) -> tuple[Sample, Tensor]:
         """Draw a batch for each member, as features, and the target network's features of what followed."""

@@ -24,6 +24,7 @@ from pathnet_agents.sb3_optimizer import rule_for
 from pathnet_rl.network import PathNet
 from pathnet_rl.paths import Paths
 from pathnet_rl.rng import torch_generator
+from pathnet_rl.working_set import Run
 
 
 def extractor_for(observation_space: spaces.Space[Any], normalize_images: bool) -> type[BaseFeaturesExtractor]:
@@ -264,15 +265,18 @@ class PathNetPolicy(PathModule):
         del self.net.heads[task]
         self.settle()
 
-    def descend(self, loss: Tensor, max_norm: float) -> None:
-        """Take one step down the loss, in the open modules, the heads and the extractor while it is open."""
+    def descend(self, run: Run, gradient: Tensor, max_norm: float) -> None:
+        """Take one step down a loss, given its gradient by the outputs of the run.
+
+        It moves the open modules, the heads, and the extractor while that is open.
+        """
         assert self.live is not None
         learning_rate = self.optimizer.param_groups[0]["lr"]
         extractor = self.q_net.features_extractor
         others = [parameter for parameter in extractor.parameters() if parameter.requires_grad]
-        gradients = self.live.descend(loss, learning_rate, others, max_norm)
-        for parameter, gradient in zip(others, gradients, strict=True):
-            parameter.grad = gradient
+        gradients = self.live.descend(run, gradient, learning_rate, others, max_norm)
+        for parameter, own in zip(others, gradients, strict=True):
+            parameter.grad = own
         if others:
             self.optimizer.step()
 

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import huber_loss
 
-from pathnet_agents.double_dqn import action_values, values_and_targets
+from pathnet_agents.double_dqn import action_values, temporal_differences
 from pathnet_agents.exploration import Exploration
 from pathnet_agents.greedy import GreedyPolicy, summarise
 from pathnet_agents.lane_env import Recipe
@@ -183,15 +182,13 @@ class SubTask:
         alone = working.paths == 1
         batch = self.dqn.consolidate_batch_transitions if alone else self.dqn.batch_transitions
         sample = self.replay.sample(working.paths, batch)
-        value, wanted = values_and_targets(working, target, sample, self.actions, double=self.dqn.double)
-        losses = huber_loss(value, wanted, reduction="none")
-        if sample.weight is not None:
-            losses = losses * sample.weight
-        working.step(losses.mean(-1).sum())
-        self.replay.learn_priorities(sample, wanted - value.detach())
+        differences = temporal_differences(working, target, sample, self.actions, double=self.dqn.double)
+        losses, gradient = differences.loss(sample)
+        working.step(differences.run, gradient)
+        self.replay.learn_priorities(sample, differences.target - differences.value)
         self.updates += 1
         self._follow(working, target)
-        return losses.detach().mean(-1)
+        return losses
 
     @torch.no_grad()
     def _follow(self, working: Gathered, target: list[torch.Tensor]) -> None:

@@ -16,7 +16,7 @@ from pathnet_rl.paths import Path, Paths
 from pathnet_rl.rng import numpy_generator, set_state, state_of, torch_generator
 from pathnet_rl.settings import NetworkSettings, SearchSettings
 from pathnet_rl.shapes import dense_layers
-from pathnet_rl.working_set import WorkingSet
+from pathnet_rl.working_set import Run, WorkingSet
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,12 @@ class Gathered(Protocol):
         """Run every path on its own batch, ``(1, paths, batch, inputs) -> (1, paths, batch, outputs)``."""
         ...
 
-    def step(self, loss: Tensor) -> object:
-        """Take one optimizer step down the loss."""
+    def run(self, inputs_rpbi: Tensor) -> Run:
+        """Run every path on its own batch, for a step to learn from."""
+        ...
+
+    def step(self, run: Run, gradient_rpbo: Tensor) -> object:
+        """Take one optimizer step down a loss, given its gradient by the outputs of the run."""
         ...
 
     def copy_values(self) -> list[Tensor]:

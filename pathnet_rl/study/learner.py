@@ -130,8 +130,10 @@ class PathLearner:
         places_tgb, classes_tgb = self.images.batches(self._sequence[of], trainings)
         correct = torch.zeros(len(slots), dtype=torch.int64, device=places_tgb.device)
         for places_gb, classes_gb in zip(places_tgb, classes_tgb, strict=True):
-            outputs_gbo = working.forward(self.images.read(places_gb)[:, None]).squeeze(1)
-            working.step(summed_loss(outputs_gbo, classes_gb))
+            run = working.run(self.images.read(places_gb)[:, None])
+            outputs_gbo = run.outputs.squeeze(1).requires_grad_()
+            (gradient_gbo,) = torch.autograd.grad(summed_loss(outputs_gbo, classes_gb), outputs_gbo)
+            working.step(run, gradient_gbo[:, None])
             correct += hits(outputs_gbo, classes_gb)
         working.write_back()
         working.count_evaluation()

@@ -1,22 +1,18 @@
-"""How fast PathNetDQN and CurriculumAgent learn, beside Stable-Baselines3's DQN, and what an update costs.
+"""How fast PathNetDQN and CurriculumAgent learn, beside Stable-Baselines3's DQN.
 
     python tests/benchmarks/dqn_throughput.py
     python tests/benchmarks/dqn_throughput.py --rounds 9 --only lone
 
 Paired: all variants of a table take turns in every round, on one thread. Figures are per second of the process's
-CPU time, which is wall-clock on an idle machine and does not count what others take of a busy one; medians over
-rounds, and ratios within a round. Every learner updates once in 4 environment steps, along each of its paths, on 64
-transitions a path; ``updates/s`` counts one for every path.
+CPU time; medians over rounds, and ratios within a round. Every learner updates once in 4 environment steps, along
+each of its paths, on 64 transitions a path; ``updates/s`` counts one for every path.
 """
 
+from turns import Measure, cpu_s, ratio, take_turns  # isort: skip - it must come before NumPy
+
 import argparse
-import os
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy, whose threads would spin and be counted
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from statistics import median
-from time import process_time
 from typing import Any
 
 import gymnasium
@@ -29,18 +25,11 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 import pathnet_envs
 from pathnet_agents import PathNetDQN
-from pathnet_agents.double_dqn import double_dqn_loss
-from pathnet_agents.replay import Sample
 from pathnet_agents.settings import PathNetDQNSettings
 from pathnet_agents.sub_task import SubTask
 from pathnet_agents.transfer import FreezePaths, Plan
-from pathnet_rl.network import PathNet
 from pathnet_rl.optimizer import Adam
-from pathnet_rl.paths import random_paths
-from pathnet_rl.rng import numpy_generator, torch_generator
 from pathnet_rl.settings import NetworkSettings, SearchSettings, SubTaskSettings
-from pathnet_rl.shapes import dense_layers
-from pathnet_rl.working_set import WorkingSet
 
 CARTPOLE, LAND = "CartPole-v1", pathnet_envs.SUB_GOALS["land"].env_id
 LANES, BATCH, STEPS_PER_UPDATE, POPULATION = 16, 64, 4, 8
@@ -54,15 +43,11 @@ LEARNER = {
     "device": "cpu",
     "seed": 0,
 }
-Measure = Callable[[], float]
-"""Runs a variant for a while and returns its CPU seconds for one step, or one update."""
 
 
-def cpu_s(run: Callable[[], Any], times: int) -> float:
-    """Return the CPU seconds of one of the steps that a run makes."""
-    began = process_time()
-    run()
-    return (process_time() - began) / times
+def vec(env_id: str, lanes: int = 1) -> VecEnv:
+    """Return environments that draw nothing; ``make_vec_env`` by itself has every flame of the lander simulated."""
+    return make_vec_env(env_id, lanes, env_kwargs={"render_mode": None}, vec_env_cls=DummyVecEnv)
 
 
 def learner(model: OffPolicyAlgorithm, steps: int) -> Measure:
@@ -153,62 +138,16 @@ def vector(env: VecEnv, steps: int) -> Measure:
     return lambda: cpu_s(run, steps)
 
 
-def update(paths: int, modules: int, *, units: int, layers: int, updates: int) -> Measure:
-    """Return the cost of one update of all paths, on random transitions, the drawing of them apart."""
-    adam, generators = Adam(5e-4), [torch_generator(0, 0, "benchmark")]
-    net = PathNet(
-        dense_layers(8, units, layers),
-        modules=modules,
-        active=3,
-        generators=generators,
-        state_names=adam.state_names,
-    )
-    net.add_heads("task", paths, 4, generators)
-    drawn = random_paths(paths, layers, modules, 3, numpy_generator(0, 0, "benchmark"))
-    working = WorkingSet(net, "task", drawn[None], np.arange(paths)[None], adam)
-    target = working.copy_values()
-    observation, following = torch.randn(2, paths, BATCH, 8, generator=generators[0])
-    action = torch.randint(4, (paths, BATCH), generator=generators[0])
-    reward = torch.randn(paths, BATCH, generator=generators[0])
-    sample = Sample(observation, action, reward, following, torch.full((paths, BATCH), 0.99))
-
-    def run() -> None:
-        for _ in range(updates):
-            working.step(double_dqn_loss(working, target, sample).sum(), max_norm=10.0)
-
-    return lambda: cpu_s(run, updates)
-
-
-def products(paths: int, *, units: int, layers: int, updates: int) -> Measure:
-    """Return the cost of an update's matrix products alone: three runs forward and one backward."""
-    shapes = [(8 if layer == 0 else units, 3 * units) for layer in range(layers)] + [(units, 4)]
-    inputs = [torch.randn(paths, BATCH, given + 1) for given, _ in shapes]
-    matrices = [torch.randn(paths, given + 1, wide) for given, wide in shapes]
-    deltas = [torch.randn(paths, BATCH, wide) for _, wide in shapes]
-
-    def run() -> None:
-        with torch.inference_mode():
-            for _ in range(updates):
-                for layer, (rows, matrix, delta) in enumerate(zip(inputs, matrices, deltas, strict=True)):
-                    for _ in range(3):
-                        torch.bmm(rows, matrix)
-                    torch.bmm(rows.mT, delta)
-                    if layer:
-                        torch.bmm(delta, matrix.mT)
-
-    return lambda: cpu_s(run, updates)
-
-
 def lone(steps: int) -> dict[str, dict[str, tuple[Measure, int]]]:
     """Return the variants with one environment, by environment, each with the paths it updates."""
     return {
         f"one environment, {env_id}": {
-            "DQN": (dqn(make_vec_env(env_id), steps), 1),
-            "PathNetDQN, 1 path": (pathnet(make_vec_env(env_id), steps, paths=1), 1),
-            "PathNetDQN, 1 path of DQN's size": (pathnet(make_vec_env(env_id), steps, paths=1, active=1), 1),
-            "PathNetDQN, 8 paths": (pathnet(make_vec_env(env_id), steps, paths=POPULATION), POPULATION),
+            "DQN": (dqn(vec(env_id), steps), 1),
+            "PathNetDQN, 1 path": (pathnet(vec(env_id), steps, paths=1), 1),
+            "PathNetDQN, 1 path of DQN's size": (pathnet(vec(env_id), steps, paths=1, active=1), 1),
+            "PathNetDQN, 8 paths": (pathnet(vec(env_id), steps, paths=POPULATION), POPULATION),
             "the environment alone": (bare(env_id, steps), 0),
-            "the environment in DQN's vector": (vector(make_vec_env(env_id), steps), 0),
+            "the environment in DQN's vector": (vector(vec(env_id), steps), 0),
         }
         for env_id in (LAND, CARTPOLE)
     }
@@ -218,7 +157,7 @@ def many(steps: int) -> dict[str, dict[str, tuple[Measure, int]]]:
     """Return the variants with LANES environments."""
 
     def envs() -> VecEnv:
-        return make_vec_env(LAND, LANES, vec_env_cls=DummyVecEnv)
+        return vec(LAND, LANES)
 
     return {
         f"{LANES} environments, {LAND}": {
@@ -231,36 +170,6 @@ def many(steps: int) -> dict[str, dict[str, tuple[Measure, int]]]:
             "the environments in DQN's vector": (vector(envs(), steps), 0),
         }
     }
-
-
-def costs(updates: int) -> dict[str, Measure]:
-    """Return the variants of one update."""
-    wide, narrow = {"units": 64, "layers": 2, "updates": updates}, {"units": 32, "layers": 3, "updates": updates}
-    return {
-        **{f"1 path, {modules} modules": update(1, modules, **wide) for modules in (10, 40, 100)},
-        **{f"8 paths, {modules} modules": update(POPULATION, modules, **wide) for modules in (10, 40, 100)},
-        "1 path, products alone": products(1, **wide),
-        "8 paths, products alone": products(POPULATION, **wide),
-        "1 path, 3 layers of 32, 40 modules": update(1, 40, **narrow),
-        "8 paths, 3 layers of 32, 40 modules": update(POPULATION, 40, **narrow),
-    }
-
-
-def take_turns(variants: Mapping[str, Measure], rounds: int) -> dict[str, list[float]]:
-    """Measure every variant once a round, after one that does not count."""
-    measured: dict[str, list[float]] = {name: [] for name in variants}
-    for number in range(rounds + 1):
-        for name, measure in variants.items():
-            seconds = measure()
-            if number:
-                measured[name].append(seconds)
-    return measured
-
-
-def ratio(measured: Mapping[str, Sequence[float]], one: str, other: str) -> str:
-    """Return how many times as long one variant takes as another, by rounds."""
-    ratios = [a / b for a, b in zip(measured[one], measured[other], strict=True)]
-    return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def show_learners(title: str, variants: Mapping[str, tuple[Measure, int]], rounds: int) -> None:
@@ -277,37 +186,17 @@ def show_learners(title: str, variants: Mapping[str, tuple[Measure, int]], round
         print(f"{line:62} {faster:22} {times_paths:.2f}" if paths else f"{line:62} {faster}", flush=True)
 
 
-def show_costs(updates: int, rounds: int) -> None:
-    """Print what an update costs, and how that grows with modules and paths."""
-    measured = take_turns(costs(updates), rounds)
-    print("\none update, double DQN and Adam, 2 layers of 64 units")
-    for name, seconds in measured.items():
-        print(f"{name:36} {median(seconds) * 1e6:7.0f} us ({min(seconds) * 1e6:.0f} to {max(seconds) * 1e6:.0f})")
-    for one, other in (
-        ("1 path, 100 modules", "1 path, 10 modules"),
-        ("8 paths, 100 modules", "8 paths, 10 modules"),
-        ("8 paths, 100 modules", "8 paths, 40 modules"),
-        ("8 paths, 40 modules", "1 path, 40 modules"),
-        ("8 paths, products alone", "1 path, products alone"),
-        ("8 paths, 3 layers of 32, 40 modules", "1 path, 3 layers of 32, 40 modules"),
-    ):
-        print(f"{one} / {other}: {ratio(measured, one, other)}")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=1_600, help="environment steps of a variant in a round")
-    parser.add_argument("--updates", type=int, default=60, help="updates of a variant in a round")
-    parser.add_argument("--only", choices=["lone", "many", "costs"], help="one of the tables")
+    parser.add_argument("--only", choices=["lone", "many"], help="one of the tables")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     for name, tables in (("lone", lone), ("many", many)):
         if arguments.only in (None, name):
             for title, variants in tables(arguments.steps).items():
                 show_learners(title, variants, arguments.rounds)
-    if arguments.only in (None, "costs"):
-        show_costs(arguments.updates, arguments.rounds)
 
 
 if __name__ == "__main__":

@@ -1,72 +1,165 @@
-"""What one update costs: by paths trained together, batch, modules a layer and threads.
+"""What one update of double DQN costs: by paths trained together, modules a layer, and beside its parts.
 
     python tests/benchmarks/update_cost.py
 
-Every figure is the median over rounds in which all variants take turns.
+"By Torch's graph" is the same loss and step with the forward pass in Torch's single operations and its autograd;
+"products alone" is the matrix products that an update cannot do without. 64 transitions a path, drawn before.
 """
 
+from turns import Measure, cpu_s, ratio, take_turns  # isort: skip - it must come before NumPy
+
+import argparse
 from collections.abc import Callable
+from itertools import cycle
 from statistics import median
-from time import perf_counter
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn.functional import huber_loss
 
-from pathnet_agents.double_dqn import double_dqn_loss
+from pathnet_agents.double_dqn import temporal_differences
 from pathnet_agents.replay import Sample
 from pathnet_rl.network import PathNet
 from pathnet_rl.optimizer import Adam
+from pathnet_rl.passes import product, side_by_side
 from pathnet_rl.paths import random_paths
 from pathnet_rl.rng import numpy_generator, torch_generator
 from pathnet_rl.shapes import dense_layers
 from pathnet_rl.working_set import WorkingSet
 
-ROUNDS, UPDATES = 9, 40
-# (paths, batch, modules, threads)
-VARIANTS = [(1, 128, 40, 1), (1, 128, 40, 2), (8, 64, 10, 1), (8, 64, 40, 1), (8, 64, 100, 1), (8, 64, 40, 2)]
+BATCH, ACTIVE, ACTIONS, INPUTS, MAX_NORM, POPULATION = 64, 3, 4, 8, 10.0, 8
 
 
-def make_update(paths: int, batch: int, modules: int) -> Callable[[], object]:
-    """Return a function that makes one update, on random transitions."""
-    adam = Adam(5e-4)
-    generators = [torch_generator(0, 0, "benchmark")]
+def setting(paths: int, modules: int, units: int, layers: int) -> tuple[WorkingSet, list[Tensor], list[Sample]]:
+    """Return random paths, a target network and transitions."""
+    adam, generators = Adam(5e-4), [torch_generator(0, 0, "benchmark")]
     net = PathNet(
-        dense_layers(8, 32, 3),
+        dense_layers(INPUTS, units, layers),
         modules=modules,
-        active=3,
+        active=ACTIVE,
         generators=generators,
         state_names=adam.state_names,
     )
-    net.add_heads("task", paths, 4, generators)
-    drawn = random_paths(paths, 3, modules, 3, numpy_generator(0, 0, "benchmark"))
+    net.add_heads("task", paths, ACTIONS, generators)
+    drawn = random_paths(paths, layers, modules, ACTIVE, numpy_generator(0, 0, "benchmark"))
     working = WorkingSet(net, "task", drawn[None], np.arange(paths)[None], adam)
-    target = working.copy_values()
-    observation, following = torch.randn(2, paths, batch, 8, generator=generators[0])
-    action = torch.randint(4, (paths, batch), generator=generators[0])
-    reward = torch.randn(paths, batch, generator=generators[0])
-    sample = Sample(observation, action, reward, following, torch.full((paths, batch), 0.99))
-    return lambda: working.step(double_dqn_loss(working, target, sample).sum())
+
+    def sample() -> Sample:
+        observation, following = torch.randn(2, paths, BATCH, INPUTS, generator=generators[0])
+        action = torch.randint(ACTIONS, (paths, BATCH), generator=generators[0])
+        reward = torch.randn(paths, BATCH, generator=generators[0])
+        return Sample(observation, action, reward, following, torch.full((paths, BATCH), 0.99))
+
+    return working, working.copy_values(), [sample() for _ in range(50)]
+
+
+def update(updates: int, paths: int, modules: int = 40, *, units: int = 64, layers: int = 2) -> Measure:
+    """Return the cost of one update of all paths."""
+    working, target, samples = setting(paths, modules, units, layers)
+
+    def learn(sample: Sample) -> None:
+        differences = temporal_differences(working, target, sample)
+        working.step(differences.run, differences.loss(sample)[1], max_norm=MAX_NORM)
+
+    return repeated(learn, samples, updates)
+
+
+def by_graph(updates: int, paths: int, modules: int = 40) -> Measure:
+    """Return the cost of the same update where Torch keeps the graph of every operation."""
+    working, target, samples = setting(paths, modules, 64, 2)
+    rule = working.optimizer
+    assert rule is not None
+
+    def forward(inputs_gbi: Tensor, values: list[Tensor]) -> Tensor:
+        hidden_gbi = inputs_gbi
+        slots = working._slots_gn  # pyright: ignore[reportPrivateUsage] - how the paths share rows
+        for values_ruio, slots_gn in zip(values[:-1], slots, strict=True):
+            outputs_gro = product(hidden_gbi, side_by_side(values_ruio, slots_gn)).relu()
+            hidden_gbi = outputs_gro.unflatten(-1, (-1, values_ruio.shape[-1])).sum(-2)
+        return product(hidden_gbi, values[-1].flatten(0, 1))
+
+    def learn(sample: Sample) -> None:
+        with torch.no_grad():
+            later = forward(sample.next_observation, target)
+            best = forward(sample.next_observation, working.values).argmax(-1, keepdim=True)
+            wanted = sample.reward + sample.discount * later.gather(-1, best)[..., 0]
+        leaves = [value.detach().requires_grad_() for value in working.values]
+        value = forward(sample.observation, leaves).gather(-1, sample.action[..., None])[..., 0]
+        loss = huber_loss(value, wanted, reduction="none").mean(-1).sum()
+        gradients = list(torch.autograd.grad(loss, leaves))
+        norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(gradient) for gradient in gradients]))
+        scale = (MAX_NORM / (norm + 1e-6)).clamp(max=1.0)
+        for counted in working.updates:
+            counted.add_(1)
+        rule.step(working.values, [gradient * scale for gradient in gradients], working.state, working.updates)
+
+    return repeated(learn, samples, updates)
+
+
+def products(updates: int, paths: int) -> Measure:
+    """Return the cost of an update's matrix products alone: three runs forward and one backward."""
+    units, layers = 64, 2
+    shapes = [(INPUTS if layer == 0 else units, ACTIVE * units) for layer in range(layers)] + [(units, ACTIONS)]
+    inputs = [torch.randn(paths, BATCH, given + 1) for given, _ in shapes]
+    matrices = [torch.randn(paths, given + 1, wide) for given, wide in shapes]
+    deltas = [torch.randn(paths, BATCH, wide) for _, wide in shapes]
+
+    def multiply() -> None:
+        for _ in range(updates):
+            for layer, (rows, matrix, delta) in enumerate(zip(inputs, matrices, deltas, strict=True)):
+                for _run in range(3):
+                    torch.bmm(rows, matrix)
+                torch.bmm(rows.mT, delta)
+                if layer:
+                    torch.bmm(delta, matrix.mT)
+
+    return lambda: cpu_s(multiply, updates)
+
+
+def repeated(learn: Callable[[Sample], None], samples: list[Sample], updates: int) -> Measure:
+    """Return the cost of one of many updates, each on the next sample."""
+    following = cycle(samples)
+
+    def run() -> None:
+        for _ in range(updates):
+            learn(next(following))
+
+    return lambda: cpu_s(run, updates)
 
 
 def main() -> None:
-    """Print one line a variant."""
-    updates = {variant: make_update(*variant[:3]) for variant in VARIANTS}
-    times: dict[tuple[int, int, int, int], list[float]] = {variant: [] for variant in VARIANTS}
-    for _ in range(ROUNDS):
-        for variant, update in updates.items():
-            torch.set_num_threads(variant[3])
-            update()
-            started = perf_counter()
-            for _ in range(UPDATES):
-                update()
-            times[variant].append((perf_counter() - started) / UPDATES * 1e3)
-    print("paths batch modules threads  ms/update (min to max)")
-    for variant, measured in times.items():
-        paths, batch, modules, threads = variant
-        print(
-            f"{paths:5} {batch:5} {modules:7} {threads:7}  {median(measured):.2f} "
-            f"({min(measured):.2f} to {max(measured):.2f})"
-        )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--updates", type=int, default=60, help="updates of a variant in a round")
+    parser.add_argument("--threads", type=int, default=1, help="more than one take more CPU time than they save")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    many = arguments.updates
+    variants = {
+        **{f"1 path, {modules} modules": update(many, 1, modules) for modules in (10, 40, 100)},
+        **{f"8 paths, {modules} modules": update(many, POPULATION, modules) for modules in (10, 40, 100)},
+        "1 path, by Torch's graph": by_graph(many, 1),
+        "8 paths, by Torch's graph": by_graph(many, POPULATION),
+        "1 path, products alone": products(many, 1),
+        "8 paths, products alone": products(many, POPULATION),
+        "1 path, 3 layers of 32": update(many, 1, units=32, layers=3),
+        "8 paths, 3 layers of 32": update(many, POPULATION, units=32, layers=3),
+    }
+    measured = take_turns(variants, arguments.rounds)
+    print("one update, double DQN and Adam, 2 layers of 64 units and 40 modules unless it says otherwise")
+    for name, seconds in measured.items():
+        print(f"{name:32} {median(seconds) * 1e6:7.0f} us ({min(seconds) * 1e6:.0f} to {max(seconds) * 1e6:.0f})")
+    for one, other in (
+        ("1 path, 100 modules", "1 path, 10 modules"),
+        ("8 paths, 100 modules", "8 paths, 10 modules"),
+        ("8 paths, 40 modules", "1 path, 40 modules"),
+        ("8 paths, products alone", "1 path, products alone"),
+        ("8 paths, 3 layers of 32", "1 path, 3 layers of 32"),
+        ("1 path, by Torch's graph", "1 path, 40 modules"),
+        ("8 paths, by Torch's graph", "8 paths, 40 modules"),
+    ):
+        print(f"{one} / {other}: {ratio(measured, one, other)}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import huber_loss
 
-from pathnet_agents.double_dqn import double_dqn_loss
+from pathnet_agents.double_dqn import action_values, temporal_differences
 from pathnet_agents.replay import Sample
 from pathnet_rl.network import PathNet
-from pathnet_rl.optimizer import Adam
+from pathnet_rl.optimizer import SGD
 from pathnet_rl.paths import random_paths
 from pathnet_rl.shapes import dense_layers
 from pathnet_rl.working_set import WorkingSet
@@ -15,14 +18,19 @@ PATHS, BATCH, INPUTS, ACTIONS, DISCOUNT = 3, 7, 4, 3, 0.9
 
 @pytest.fixture
 def working():
-    adam = Adam(0.01)
+    return make_working_set(ACTIONS)
+
+
+def make_working_set(outputs):
     generators = [torch.Generator().manual_seed(0)]
-    net = PathNet(
-        dense_layers(INPUTS, 6, 2), modules=5, active=2, generators=generators, state_names=adam.state_names
-    )
-    net.add_heads("a", PATHS, ACTIONS, generators)
+    net = PathNet(dense_layers(INPUTS, 6, 2), modules=5, active=2, generators=generators)
+    net.add_heads("a", PATHS, outputs, generators)
     paths = random_paths(PATHS, 2, 5, 2, np.random.default_rng(0))
-    return WorkingSet(net, "a", paths[None], np.arange(PATHS)[None], adam)
+    return WorkingSet(net, "a", paths[None], np.arange(PATHS)[None], SGD(1.0))
+
+
+def losses_of(working, target_values, sample):
+    return temporal_differences(working, target_values, sample).loss(sample)[0]
 
 
 def sample_of(goes_on):
@@ -53,7 +61,7 @@ def reference(working, target_values, sample):
 def test_the_loss_equals_a_transition_by_transition_reference(working, goes_on):
     target_values = [value + 0.3 for value in working.copy_values()]
     sample = sample_of(goes_on)
-    losses = double_dqn_loss(working, target_values, sample)
+    losses = losses_of(working, target_values, sample)
     assert torch.allclose(losses, reference(working, target_values, sample), atol=1e-5)
 
 
@@ -62,11 +70,40 @@ def test_a_time_limit_bootstraps_and_a_crash_does_not(working):
     far = [value + 5.0 for value in working.copy_values()]
     near = working.copy_values()
     ended, cut = sample_of(0), sample_of(1)
-    assert torch.equal(double_dqn_loss(working, far, ended), double_dqn_loss(working, near, ended))
-    assert not torch.allclose(double_dqn_loss(working, far, cut), double_dqn_loss(working, near, cut))
+    assert torch.equal(losses_of(working, far, ended), losses_of(working, near, ended))
+    assert not torch.allclose(losses_of(working, far, cut), losses_of(working, near, cut))
 
 
-def test_no_gradient_flows_through_the_target(working):
-    target_values = [value.requires_grad_() for value in working.copy_values()]
-    loss = double_dqn_loss(working, target_values, sample_of(1)).sum()
-    assert torch.autograd.grad(loss, target_values, allow_unused=True) == (None,) * len(target_values)
+@pytest.mark.parametrize("outputs", [ACTIONS, ACTIONS + 1])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_step_goes_down_the_gradient_that_torch_finds(outputs, weighted):
+    """Of the Huber loss of what was done, dueling or not, weighted or not; the target is a constant."""
+    working, sample = make_working_set(outputs), sample_of(1)
+    if weighted:
+        sample = replace(sample, weight=torch.rand(PATHS, BATCH, generator=torch.Generator().manual_seed(2)))
+    target_values = [value + 0.3 for value in working.copy_values()]
+    differences = temporal_differences(working, target_values, sample, ACTIONS)
+    losses, gradient = differences.loss(sample)
+
+    leaf = differences.run.outputs.clone().requires_grad_()
+    value = action_values(leaf[0], ACTIONS).gather(-1, sample.action[..., None])[..., 0]
+    plain = huber_loss(value, differences.target, reduction="none") * (sample.weight if weighted else 1.0)
+    (expected,) = torch.autograd.grad(plain.mean(-1).sum(), leaf)
+    assert torch.allclose(losses, plain.mean(-1))
+    assert torch.allclose(gradient, expected, atol=1e-7)
+
+    before = losses.sum()
+    working.optimizer = SGD(0.01)
+    working.step(differences.run, gradient)
+    again = temporal_differences(working, target_values, sample, ACTIONS)
+    value = again.value - differences.target
+    after = huber_loss(value, torch.zeros_like(value), reduction="none") * (sample.weight if weighted else 1.0)
+    assert after.mean(-1).sum() < before
+
+
+def test_without_double_the_target_network_chooses(working):
+    sample = sample_of(1)
+    target_values = [value + 0.3 for value in working.copy_values()]
+    differences = temporal_differences(working, target_values, sample, double=False)
+    best = working.forward(sample.next_observation[None], target_values)[0].max(-1).values
+    assert torch.allclose(differences.target, sample.reward + sample.discount * best)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from pathnet_agents.double_dqn import double_dqn_loss
+from pathnet_agents.double_dqn import temporal_differences
 from pathnet_agents.live_paths import LivePaths
 from pathnet_agents.replay import Sample
 from pathnet_agents.sb3_optimizer import TorchOptimizer
@@ -55,9 +55,27 @@ def test_the_loss_is_double_dqns_where_both_networks_see_the_same(live):
         for value in live.target:
             value.add_(0.3)
     sample = make_sample()
-    expected = double_dqn_loss(live.working, live.target, sample)
-    assert torch.equal(live.losses(sample, sample.next_observation), expected)
-    assert not torch.equal(live.losses(sample, sample.next_observation + 1), expected)
+    expected = temporal_differences(live.working, live.target, sample).target
+    assert torch.equal(live.compare(sample, sample.next_observation).target, expected)
+    assert not torch.equal(live.compare(sample, sample.next_observation + 1).target, expected)
+
+
+def descend(live, sample, learning_rate, max_norm=10.0):
+    differences = live.compare(sample, sample.next_observation)
+    live.descend(differences.run, differences.loss(sample)[1], learning_rate, [], max_norm)
+
+
+def gradients_by_torch(live, made, others):
+    """Return the gradients of the sum of squared outputs, of inputs ``made()``, as Torch's graph has them."""
+    values = [value.clone().requires_grad_() for value in live.working.values]
+    hidden = made()
+    for layer, value in enumerate(values[:-1]):
+        rows = value[0, live.working._slots_gn[layer]]
+        with_ones = torch.cat((hidden, torch.ones(*hidden.shape[:-1], 1)), dim=-1)
+        hidden = torch.einsum("gbi,gnio->gnbo", with_ones, rows).relu().sum(1)
+    with_ones = torch.cat((hidden, torch.ones(*hidden.shape[:-1], 1)), dim=-1)
+    loss = (with_ones @ values[-1][0]).square().sum()
+    return torch.autograd.grad(loss, [*values, *others], materialize_grads=True)
 
 
 @pytest.mark.parametrize("members", [[1], [2, 2], [0, 1, 2], [0, 0, 1, 1, 2, 2], [2, 0]])
@@ -81,29 +99,36 @@ def test_one_backward_pass_gives_the_gradients_below_the_paths(live):
     extractor = torch.nn.Linear(FEATURES, FEATURES)
     unused = torch.zeros(3, requires_grad=True)
 
-    def loss():
-        return (live.working.forward(extractor(make_sample().observation)[None]) ** 2).sum()
+    def made():
+        return extractor(make_sample().observation)
 
-    expected = torch.autograd.grad(loss(), list(extractor.parameters()))
-    gradients = live.descend(loss(), 0.01, [*extractor.parameters(), unused], max_norm=1e9)
-    for gradient, other in zip(gradients, (*expected, torch.zeros(3)), strict=True):
-        assert torch.allclose(gradient, other)
+    others = [*extractor.parameters(), unused]
+    expected = gradients_by_torch(live, made, others)[-3:]
+    run = live.working.run(made()[None])
+    gradients = live.descend(run, 2 * run.outputs, 0.01, others, max_norm=1e9)
+    for gradient, other in zip(gradients, expected, strict=True):
+        assert torch.allclose(gradient, other, rtol=1e-4, atol=1e-5)
+    assert gradients[0].any()
 
 
 def test_the_norm_of_all_gradients_together_is_bounded(live):
     below = torch.ones(FEATURES, requires_grad=True)
-    loss = 1e6 * (live.working.forward((make_sample().observation * below)[None]) ** 2).sum()
-    everything = torch.autograd.grad(loss, [*live.working.values, below], retain_graph=True)
+
+    def made():
+        return make_sample().observation * below
+
+    everything = gradients_by_torch(live, made, [below])
     norm = torch.sqrt(sum((gradient**2).sum() for gradient in everything))
     assert norm > 2.0
-    (gradient,) = live.descend(loss, 0.0, [below], max_norm=2.0)
+    run = live.working.run(made()[None])
+    (gradient,) = live.descend(run, 2 * run.outputs, 0.0, [below], max_norm=2.0)
     assert torch.allclose(gradient, everything[-1] * 2.0 / norm, rtol=1e-4)
 
 
 def test_a_gradient_that_is_not_finite_leaves_the_other_members_their_step(live):
     weights = torch.tensor([1.0, float("nan"), 1.0])[:, None, None]
-    values = live.working.forward(make_sample().observation[None])[0]
-    live.descend((values * weights).sum(), 0.01, [], max_norm=0.5)
+    run = live.working.run(make_sample().observation[None])
+    live.descend(run, weights.expand_as(run.outputs), 0.01, [], max_norm=0.5)
     heads = live.working.values[-1][0]
     assert torch.isfinite(heads[[0, 2]]).all()
     assert not torch.isfinite(heads[1]).any()
@@ -113,7 +138,7 @@ def test_what_was_learned_is_written_back_once(net, live):
     assert not live.write_back()
     before = net.heads["a"].values_rmk.clone()
     sample = make_sample()
-    live.descend(live.losses(sample, sample.next_observation).sum(), 0.01, [], max_norm=10.0)
+    descend(live, sample, 0.01)
     assert torch.equal(net.heads["a"].values_rmk, before)
     assert live.write_back()
     assert not torch.equal(net.heads["a"].values_rmk, before)
@@ -123,7 +148,7 @@ def test_what_was_learned_is_written_back_once(net, live):
 def test_the_target_follows_by_a_share(live):
     sample = make_sample()
     before = [value.clone() for value in live.target]
-    live.descend(live.losses(sample, sample.next_observation).sum(), 0.1, [], max_norm=10.0)
+    descend(live, sample, 0.1)
     live.update_target(0.25)
     for slow, was, online in zip(live.target, before, live.working.values, strict=True):
         assert torch.allclose(slow, was + 0.25 * (online - was), atol=1e-6)
@@ -147,7 +172,7 @@ def test_the_target_is_written_back_to_its_own_network_and_gathered_from_there(n
 def test_another_optimizer_moves_the_paths(live):
     live.rule = TorchOptimizer(torch.optim.SGD, {})
     live.gather()
-    before = live.working.values[-1].detach().clone()
-    loss = live.working.values[-1].sum()
-    live.descend(loss, 0.5, [], max_norm=1e9)
-    assert torch.allclose(live.working.values[-1], before - 0.5)
+    before = live.working.values[-1].clone()
+    run = live.working.run(make_sample().observation[None])
+    live.descend(run, torch.ones_like(run.outputs), 0.5, [], max_norm=1e9)
+    assert torch.allclose(live.working.values[-1][..., -1, :], before[..., -1, :] - 0.5 * BATCH)  # the biases

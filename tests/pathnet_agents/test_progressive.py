@@ -57,8 +57,9 @@ def test_a_step_changes_the_column_alone_and_what_it_gives():
     made, inputs = columns(2), torch.ones(1, 1, 3, 8)
     before = [[tensor.detach().clone() for tensor in values] for values in made.columns.values()]
     of = column(made, 1, Adam(1e-2))
-    loss = of.forward(inputs).square().mean()
-    of.step(loss)
+    run = of.run(inputs)
+    loss = run.outputs.square().mean()
+    of.step(run, run.outputs.detach())
     assert of.forward(inputs).square().mean() < loss
     assert all(torch.equal(*pair) for pair in zip(before[0], made.columns["task 0"], strict=True))
     assert not any(torch.equal(*pair) for pair in zip(before[1], made.columns["task 1"], strict=True))

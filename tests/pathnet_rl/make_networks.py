@@ -46,3 +46,9 @@ def random_inputs(paths, net, batch=6, seed=0):
     """Return ``(replicas, paths, batch, inputs)``."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(*paths.shape[:2], batch, net.inputs, generator=generator)
+
+
+def step_towards_zero(working, inputs):
+    """Take a step down the sum of squared outputs."""
+    run = working.run(inputs)
+    working.step(run, 2 * run.outputs)
