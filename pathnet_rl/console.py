@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pathnet_envs import CatalogueRow
+from pathnet_rl.evaluation import outcome, success
 from pathnet_rl.key_reference import Key
 from pathnet_rl.records import Evaluation, GenerationRecord, SubTaskRecord
 from pathnet_rl.settings import NetworkSettings, SubTaskSettings
@@ -57,10 +58,9 @@ class ConsoleListener:
         if self._live is not None:
             self._live.update(self._view())
         else:
-            evaluation = record.evaluation
+            steps = f"{record.env_steps:,} environment steps"
             self._say(
-                f"{record.task} done: {verdict(record)}, success {evaluation.success_rate:.0%}, "
-                f"return {evaluation.mean_return:.4g}, {record.env_steps:,} environment steps"
+                f"{record.task} done: {verdict(record)}, {outcome(record.evaluation, interval=False)}, {steps}"
             )
 
     def end(self) -> None:
@@ -141,10 +141,9 @@ def summary_table(records: Iterable[SubTaskRecord]) -> Table:
     table.add_column("reused, from whom")
     table.add_column("new", justify="right", no_wrap=True)
     for record in records:
-        evaluation = record.evaluation
         figures = [
             record.task if record.mastered else f"{record.task}: not mastered",
-            f"{evaluation.success_rate:.0%} success, return {evaluation.mean_return:.4g}",
+            outcome(record.evaluation, interval=False),
             f"{record.env_steps:,} steps, {record.wall_s:.0f} s",
         ]
         layers = [
@@ -158,12 +157,6 @@ def summary_table(records: Iterable[SubTaskRecord]) -> Table:
             table.add_row(figure or "", *(layer or ("",) * 4))
         table.add_section()
     return table
-
-
-def success(evaluation: Evaluation) -> str:
-    """Spell a success rate with its interval."""
-    low, high = evaluation.success_interval
-    return f"{evaluation.success_rate:.0%} ({low:.0%} to {high:.0%})"
 
 
 def reuse(layer: dict[str, int]) -> str:

@@ -13,6 +13,7 @@ from matplotlib.patches import FancyBboxPatch, Patch
 from numpy.typing import NDArray
 
 from pathnet_rl.durable import write_file
+from pathnet_rl.evaluation import outcome
 from pathnet_rl.records import GenerationRecord, SubTaskRecord
 from pathnet_rl.settings import NetworkSettings, SubTaskSettings
 
@@ -145,11 +146,9 @@ def _draw_ends(axes: Axes, layers: int, modules: int, record: SubTaskRecord) -> 
 
 def _finish(axes: Axes, layers: int, modules: int, finished: Sequence[SubTaskRecord]) -> None:
     shown = finished[-1]
-    low, high = shown.evaluation.success_interval
     verdict = "mastered" if shown.mastered else "not mastered"
     axes.set_title(
-        f"{shown.task}: {verdict}, success {shown.evaluation.success_rate:.0%} ({low:.0%} to {high:.0%}), "
-        f"return {shown.evaluation.mean_return:.4g}, {shown.env_steps:,} environment steps",
+        f"{shown.task}: {verdict}, {outcome(shown.evaluation)}, {shown.env_steps:,} environment steps",
         fontsize=10, color=INK, loc="left",
     )  # fmt: skip
     axes.set_xlim(-1.0, modules)
@@ -161,7 +160,9 @@ def _finish(axes: Axes, layers: int, modules: int, finished: Sequence[SubTaskRec
     for spine in axes.spines.values():
         spine.set_visible(False)
     keys: list[Patch | Line2D] = [
-        Patch(facecolor=colour_of(record.task_index), label=f"frozen by {record.task}") for record in finished
+        Patch(facecolor=colour_of(record.task_index), label=f"frozen by {record.task}")
+        for record in finished
+        if any(record.newly_frozen)
     ]
     keys.append(Patch(facecolor=OPEN, label="open"))
     keys.append(

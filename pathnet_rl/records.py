@@ -14,8 +14,8 @@ class Evaluation:
     """Greedy episodes on held-out seeds; rates and returns carry 95% intervals."""
 
     episodes: int
-    success_rate: float
-    success_interval: tuple[float, float]  # Wilson score
+    success_rate: float | None  # None where the environment does not report success
+    success_interval: tuple[float, float] | None  # Wilson score
     mean_return: float  # unscaled
     return_interval: tuple[float, float]  # Student t of the mean
     return_std: float

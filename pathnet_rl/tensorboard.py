@@ -86,7 +86,8 @@ class TensorBoardListener:
             self._events.close()
 
     def _evaluation(self, name: str, evaluation: Evaluation, step: int) -> None:
-        self._add(summary.scalar(f"{name}/success_rate", evaluation.success_rate), step)
+        if evaluation.success_rate is not None:
+            self._add(summary.scalar(f"{name}/success_rate", evaluation.success_rate), step)
         self._add(summary.scalar(f"{name}/mean_return", evaluation.mean_return), step)
 
     def _add(self, value: Summary, step: int) -> None:

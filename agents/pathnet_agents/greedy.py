@@ -26,10 +26,10 @@ class GreedyPolicy:
 
 
 def summarise(episodes: Sequence[Episode]) -> Evaluation:
-    """Return rates and means of episodes; success is 0 throughout where the environment does not report it."""
+    """Return rates and means of episodes."""
     return evaluation_of(
         [episode.undiscounted_return for episode in episodes],
-        [bool(episode.success) for episode in episodes],
+        [episode.success for episode in episodes],
         [episode.steps for episode in episodes],
         [episode.measured for episode in episodes if episode.measured is not None],
     )

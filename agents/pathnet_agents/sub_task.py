@@ -233,8 +233,10 @@ class SubTask:
         """Return the value that the sub-task's advancement looks at."""
         if evaluation.measured is not None:
             return evaluation.measured
-        by_rate = self.settings.advance.measure == "success_rate"
-        return evaluation.success_rate if by_rate else evaluation.mean_return
+        if self.settings.advance.measure == "mean_return":
+            return evaluation.mean_return
+        assert evaluation.success_rate is not None  # a curriculum that asks for what is not reported is refused
+        return evaluation.success_rate
 
     def promising(self) -> bool:
         """Say whether the training window is full and good enough to verify."""

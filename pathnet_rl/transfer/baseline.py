@@ -18,7 +18,7 @@ from pathnet_rl.evaluation import evaluation_of
 from pathnet_rl.records import Evaluation, GenerationRecord, Record, SubTaskRecord
 from pathnet_rl.rng import episode_seeds, numpy_generator
 from pathnet_rl.settings import AgentSettings, NetworkSettings, Probability, SearchSettings, SubTaskSettings
-from pathnet_rl.transfer.course import REPORTED_EPISODES, Course, Flight, measure
+from pathnet_rl.transfer.course import REPORTED_EPISODES, Course, Flight, measure, success_in
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -245,7 +245,7 @@ class BaselineAgent:
                 returns[lane] += float(reward)
                 steps[lane] += 1
                 if terminated or truncated:
-                    done[lane] = Flight(float(returns[lane]), steps[lane], bool(info.get("is_success", False)))
+                    done[lane] = Flight(float(returns[lane]), steps[lane], success_in(info))
         return [done[lane] for lane in range(len(seeds))]
 
     def checkpoint(self) -> Checkpoint:

@@ -23,8 +23,8 @@ from pathnet_rl.transfer.measures import (
     seconds_of_run,
     time_to,
 )
-from pathnet_rl.transfer.repeats import Repeat
-from pathnet_rl.transfer.robust import Values, bootstrap, median_time
+from pathnet_rl.transfer.repeats import Repeat, TaskResult
+from pathnet_rl.transfer.robust import Values, bootstrap, iqm, median_time
 
 SOLVED = {"PathNet/LanderLand-v0": 200.0}  # native LunarLander-v3, whose registration says it is solved at 200
 COSTS: dict[str, Cost] = {
@@ -201,9 +201,21 @@ def mastery(run: Repeat, task: str) -> Reach:
     return Reach(0.0, False) if result is None else Reach(float(result.env_steps), result.mastered)
 
 
-def mean_success(run: Repeat) -> float:
-    """Return the mean success rate of all sub-tasks of a run, each as it was frozen."""
-    return float(np.mean([task.evaluation.success_rate for task in run.tasks]))
+def mean_success(run: Repeat) -> float | None:
+    """Return the mean success rate of a run's sub-tasks, each as it was frozen; None where none is reported."""
+    rates = reported(run.tasks)
+    return float(np.mean(rates)) if rates else None
+
+
+def success_of(results: Sequence[TaskResult]) -> Estimate | None:
+    """Return the interquartile mean of some runs' success rates of a sub-task; None where none is reported."""
+    rates = reported(results)
+    return iqm(rates) if rates else None
+
+
+def reported(results: Sequence[TaskResult]) -> list[float]:
+    """Return the success rates of sub-tasks whose environments report them."""
+    return [rate for result in results if (rate := result.evaluation.success_rate) is not None]
 
 
 def median_of(reaches: Sequence[Reach]) -> Estimate:

@@ -1,8 +1,9 @@
 """The course of the baseline's training: its latest episodes, and when it is verified or ended like PathNet-DQN."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,12 +19,20 @@ class Flight:
 
     episode_return: float
     steps: int
-    success: bool
+    success: bool | None  # None where the environment does not report it
 
 
-def measure(settings: SubTaskSettings, success_rate: float, mean_return: float) -> float:
+def success_in(info: Mapping[str, Any]) -> bool | None:
+    """Return whether an episode's last info reports success, None where it says nothing of it."""
+    return bool(info["is_success"]) if "is_success" in info else None
+
+
+def measure(settings: SubTaskSettings, success_rate: float | None, mean_return: float) -> float:
     """Return the value that the sub-task's advancement looks at."""
-    return success_rate if settings.advance.measure == "success_rate" else mean_return
+    if settings.advance.measure != "success_rate":
+        return mean_return
+    assert success_rate is not None  # a curriculum that asks for what is not reported is refused
+    return success_rate
 
 
 class Course:
@@ -47,7 +56,8 @@ class Course:
         latest = list(self._recent)[-episodes:]
         if not latest:
             return None, None
-        rate = float(np.mean([episode.success for episode in latest]))
+        successes = [episode.success for episode in latest if episode.success is not None]
+        rate = float(np.mean(successes)) if successes else None
         return rate, float(np.mean([episode.episode_return for episode in latest]))
 
     @property
@@ -61,7 +71,7 @@ class Course:
         rate, mean_return = self.window(advance.window_episodes)
         if self._spent:
             return True
-        if len(self._recent) < advance.window_episodes or rate is None or mean_return is None:
+        if len(self._recent) < advance.window_episodes or mean_return is None:
             return False
         promising = measure(self.settings, rate, mean_return) >= advance.window_threshold
         return promising and self.env_steps >= self._verify_from

@@ -10,11 +10,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from pathnet_rl.study.figures import GRID, INK, style_axes
 from pathnet_rl.study.statistics import Effect, Estimate
 from pathnet_rl.transfer.arms import ARMS
-from pathnet_rl.transfer.comparison import COSTS, Comparison, mastery, measure_of, median_of
+from pathnet_rl.transfer.comparison import COSTS, Comparison, mastery, measure_of, median_of, success_of
 from pathnet_rl.transfer.measures import Cost, curve, interpolated
 from pathnet_rl.transfer.modules import Capacity, Reuse
 from pathnet_rl.transfer.repeats import Repeat
-from pathnet_rl.transfer.robust import Values, iqm, iqm_band
+from pathnet_rl.transfer.robust import Values, iqm_band
 
 # Okabe and Ito's scheme: told apart by colour-blind eyes too. The control is dark, the baseline of others grey.
 COLOURS = {
@@ -121,9 +121,10 @@ def sub_tasks(comparison: Comparison) -> Figure:
             runs = [run for run in comparison.runs[arm].values() if run.task(name) is not None]
             if not runs:
                 continue
-            success = iqm([task.evaluation.success_rate for run in runs if (task := run.task(name))])
+            success = success_of([task for run in runs if (task := run.task(name))])
             steps = median_of([mastery(run, name) for run in runs])
-            _dot(panels[0], success, row + shift, COLOURS[arm])
+            if success is not None:
+                _dot(panels[0], success, row + shift, COLOURS[arm])
             _dot(panels[1], steps, row + shift, COLOURS[arm])
         panels[0].plot([], [], "o", color=COLOURS[arm], ms=4, label=arm)
     for axes in panels:

@@ -16,7 +16,7 @@ class Forgetting:
 
     Attributes:
         runs: How many have learned it and something after it.
-        success: Success rate when it was learned, minus that at the end of the run.
+        success: Success rate when it was learned, minus that at the end of the run; None where none is reported.
         mean_return: The same of the mean return.
         changed: Runs in which anything at all is different; 0 is exactly no forgetting.
         most: The largest change of the mean return in any run, either way.
@@ -25,7 +25,7 @@ class Forgetting:
     arm: str
     task: str
     runs: int
-    success: Estimate
+    success: Estimate | None
     mean_return: Estimate
     changed: int
     most: float
@@ -43,10 +43,12 @@ def forgetting_of(arm: str, repeats: Sequence[Repeat], tasks: Sequence[str]) -> 
         if not pairs:
             continue
         lost = np.array([before.mean_return - after.mean_return for before, after in pairs])
-        success = np.array([before.success_rate - after.success_rate for before, after in pairs])
+        rates = [(before.success_rate, after.success_rate) for before, after in pairs]
+        success = np.array([one - other for one, other in rates if one is not None and other is not None])
         changed = sum(before != after for before, after in pairs)
         most = float(np.abs(lost).max())
-        rows.append(Forgetting(arm, name, len(pairs), _mean(success), _mean(lost), changed, most))
+        lost_success = _mean(success) if len(success) else None
+        rows.append(Forgetting(arm, name, len(pairs), lost_success, _mean(lost), changed, most))
     return rows
 
 

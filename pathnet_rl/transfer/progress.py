@@ -11,6 +11,7 @@ from rich.text import Text
 from pathnet_rl.console import number
 from pathnet_rl.study_screen import StudyScreen
 from pathnet_rl.transfer.arms import ARMS
+from pathnet_rl.transfer.repeats import Repeat
 from pathnet_rl.transfer.study import TransferStudy
 from pathnet_rl.transfer.worker import Finished, Position
 
@@ -30,12 +31,14 @@ class TransferProgress(StudyScreen):
         super().__init__(heading, console, print_every_s=PRINT_EVERY_S)
         self._asked = asked
         self._positions: dict[int, Position] = {}
-        self._finished: list[Finished] = []
+        self._finished: list[Finished | Repeat] = []
+        self._here = 0  # finished since this process began
         self._started = time.monotonic()
 
     def begin(self, study: TransferStudy, done: Sequence[tuple[str, int]]) -> None:
         """Show what is missing."""
         self._study, self._done = study, list(done)
+        self._finished += study.finished()
         for arm in study.arms:
             if arm not in self._asked:
                 waiting = ", ".join(name for name in self._asked if ARMS[name].needs == arm)
@@ -56,6 +59,7 @@ class TransferProgress(StudyScreen):
         """Count a finished run."""
         self._positions.pop(finished.worker, None)
         self._finished.append(finished)
+        self._here += 1
         self._done.append((finished.arm, finished.index))
         if self._live is None:
             self._say(f"{self._name(finished)} done in {_time(finished.wall_s)}: {_outcome(finished)}")
@@ -84,15 +88,15 @@ class TransferProgress(StudyScreen):
             table.add_column(name, justify="right", no_wrap=True)
         for arm in self._study.arms:
             done = sum(name == arm for name, _ in self._done)
-            here = [finished for finished in self._finished if finished.arm == arm]
-            tasks = [task for finished in here for task in finished.tasks]
+            finished = [each for each in self._finished if each.arm == arm]
+            tasks = [task for each in finished for task in each.tasks]
             table.add_row(
                 arm,
                 f"{done} of {self._study.repeats}",
                 f"{sum(task.mastered for task in tasks)} of {len(tasks)}" if tasks else "-",
-                number(_mean([finished.tasks[-1].evaluation.mean_return for finished in here]), ".4g"),
-                number(_mean([float(finished.tasks[-1].total_env_steps) for finished in here]), ",.0f"),
-                "-" if not here else _time(sum(finished.wall_s for finished in here) / len(here)),
+                number(_mean([each.tasks[-1].evaluation.mean_return for each in finished]), ".4g"),
+                number(_mean([float(each.tasks[-1].total_env_steps) for each in finished]), ",.0f"),
+                "-" if not finished else _time(sum(each.wall_s for each in finished) / len(finished)),
             )
         return table
 
@@ -108,10 +112,10 @@ class TransferProgress(StudyScreen):
 
     def _passed(self) -> str:
         """Describe the time passed, and about how much is left at the pace so far."""
-        passed, here = time.monotonic() - self._started, len(self._finished)
+        passed = time.monotonic() - self._started
         left = ""
-        if here and len(self._done) < self._total:
-            left = f", about {_time(passed / here * (self._total - len(self._done)))} left"
+        if self._here and len(self._done) < self._total:
+            left = f", about {_time(passed / self._here * (self._total - len(self._done)))} left"
         return f"{len(self._done)} of {self._total} runs, {_time(passed)} passed{left}"
 
 

@@ -16,6 +16,7 @@ Values: TypeAlias = NDArray[np.float64]
 RESAMPLES = 5_000
 QUANTILES = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
 TRIMMED = 0.25  # of the values at either end
+FEWEST = 3  # repeats that an interval is given for: of two, a resampling only tells which they were
 
 
 def interquartile_mean(values: Values) -> Values:
@@ -35,7 +36,7 @@ def interquartile_mean(values: Values) -> Values:
 def stratified_iqm(scores: Values) -> Estimate:
     """Return the interquartile mean of all scores, ``(repeats, tasks)``, with its stratified-bootstrap interval.
 
-    Without an interval (not a number) for a single repeat.
+    Without an interval (not a number) for fewer than three repeats.
     """
     repeats, tasks = scores.shape
     rng = np.random.default_rng(0)
@@ -98,7 +99,7 @@ def bootstrap(measure: Callable[[NDArray[np.int64]], Values], repeats: int) -> E
 
 
 def _estimate(value: float, resampled: Values, repeats: int) -> Estimate:
-    if repeats < 2:
+    if repeats < FEWEST:
         return Estimate(value, float("nan"), float("nan"))
     # A quantile between a number and infinity would be neither; these are values that were drawn.
     low, high = (float(np.quantile(resampled, each, method="inverted_cdf")) for each in QUANTILES)

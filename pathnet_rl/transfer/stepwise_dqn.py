@@ -7,7 +7,9 @@ from stable_baselines3 import DQN
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.type_aliases import TrainFreq
 
-FinishedEpisode = tuple[float, int, bool]  # return, environment steps, success
+from pathnet_rl.transfer.course import success_in
+
+FinishedEpisode = tuple[float, int, bool | None]  # return, environment steps, success if it is reported
 
 
 class StepwiseDQN(DQN):
@@ -54,6 +56,5 @@ class _Episodes(BaseCallback):
         for info in infos:
             if "episode" in info:
                 episode = info["episode"]
-                finished = (float(episode["r"]), int(episode["l"]), bool(info.get("is_success", False)))
-                self.finished.append(finished)
+                self.finished.append((float(episode["r"]), int(episode["l"]), success_in(info)))
         return True

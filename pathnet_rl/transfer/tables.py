@@ -8,7 +8,7 @@ import numpy as np
 from pathnet_rl.study.report import spell_p
 from pathnet_rl.study.statistics import CONFIDENCE, Effect, Estimate
 from pathnet_rl.transfer.arms import ARMS, PATHNET, TARGET_ONLY
-from pathnet_rl.transfer.comparison import COSTS, Comparison, mastery, mean_success, median_of
+from pathnet_rl.transfer.comparison import COSTS, Comparison, mastery, mean_success, median_of, success_of
 from pathnet_rl.transfer.forgetting import Forgetting, forgetting_of
 from pathnet_rl.transfer.measures import Reach
 from pathnet_rl.transfer.modules import Capacity, Reuse
@@ -113,7 +113,7 @@ def _sub_task_row(arm: str, name: str, runs: Sequence[Repeat]) -> Row | None:
     return {
         "arm": arm,
         "task": name,
-        "success": spell(iqm([task.evaluation.success_rate for _, task in learned]), ".3f"),
+        "success": spell(success_of([task for _, task in learned]), ".3f"),
         "mean_return": spell(iqm([task.evaluation.mean_return for _, task in learned])),
         "mastery": spell_reaches([mastery(run, name) for run, _ in learned]),
         "seconds": spell(iqm([task.wall_s for _, task in learned]), ".0f"),
@@ -121,15 +121,16 @@ def _sub_task_row(arm: str, name: str, runs: Sequence[Repeat]) -> Row | None:
 
 
 def _all_tasks_row(arm: str, runs: Sequence[Repeat]) -> Row:
-    success = np.array([[task.evaluation.success_rate for task in run.tasks] for run in runs])
-    mastered = sum(task.mastered for run in runs for task in run.tasks)
+    rates = [[task.evaluation.success_rate for task in run.tasks] for run in runs]
+    reported = all(rate is not None for row in rates for rate in row)
+    mastered = [task.mastered for run in runs for task in run.tasks]
     steps = spell(iqm([float(run.env_steps) for run in runs]), ",.0f")
     return {
         "arm": arm,
         "task": "all",
-        "success": spell(stratified_iqm(success), ".3f"),
+        "success": spell(stratified_iqm(np.array(rates, dtype=np.float64)), ".3f") if reported else NOTHING,
         "mean_return": NOTHING,
-        "mastery": f"{mastered} of {success.size}; {steps} in all",
+        "mastery": f"{sum(mastered)} of {len(mastered)}; {steps} in all",
         "seconds": spell(iqm([sum(task.wall_s for task in run.tasks) for run in runs]), ".0f"),
     }
 
@@ -232,6 +233,7 @@ def ablation_rows(comparison: Comparison) -> list[Row]:
 
 def _ablation_row(comparison: Comparison, arm: str) -> Row:
     runs, final = list(comparison.runs[arm].values()), comparison.values(arm, comparison.final)
+    success = comparison.values(arm, mean_success)
     return {
         "arm": arm,
         "says": ARMS[arm].says,
@@ -239,5 +241,5 @@ def _ablation_row(comparison: Comparison, arm: str) -> Row:
         "final": spell(iqm(list(final.values()))) if final else NOTHING,
         "mastery": spell_reaches([comparison.mastery(run) for run in runs]),
         "env_steps": spell(iqm([float(run.env_steps) for run in runs]), ",.0f"),
-        "success": spell(iqm([mean_success(run) for run in runs]), ".3f"),
+        "success": spell(iqm(list(success.values())), ".3f") if success else NOTHING,
     }
