@@ -416,14 +416,14 @@ def _workers(processes: int | None, device: str) -> tuple[int, str]:
 @contextmanager
 def _running(directory: Path, refusal: type[Exception]) -> Generator[None, None, None]:
     """Answer for what may end a study early, and say what comes next where nothing does."""
-    from pathnet_rl.crew import WorkerDied
+    from pathnet_rl.crew import JobsFailed, WorkerDied
     from pathnet_rl.interruption import Interrupted
 
     try:
         yield
     except refusal as error:
         refuse(error)
-    except WorkerDied as error:
+    except (WorkerDied, JobsFailed) as error:
         typer.echo(f"{error}", err=True)
         raise typer.Exit(FAILED) from None
     except Interrupted as error:

@@ -16,6 +16,10 @@ class WorkerDied(Exception):
     """A worker process that ended by itself."""
 
 
+class JobsFailed(Exception):
+    """Jobs that ended with an error, after all others are done; the message has a paragraph for each."""
+
+
 class Crew:
     """Some worker processes and their queues; a context manager that never leaves a process behind.
 
@@ -30,8 +34,9 @@ class Crew:
         self._jobs: Any = context.Queue()
         self._results: Any = context.Queue()
         everything = (*arguments, self._jobs, self._results)
+        # No daemons: those may not have processes of their own, which isolated environments are.
         self._processes: list[SpawnProcess] = [
-            context.Process(target=work, args=everything, daemon=True) for _ in range(processes)
+            context.Process(target=work, args=everything) for _ in range(processes)
         ]
 
     def __enter__(self) -> "Crew":

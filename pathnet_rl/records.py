@@ -35,8 +35,10 @@ class GenerationRecord:
     total_env_steps: int  # of the run so far
     budget_env_steps: int
     episodes: int  # of this sub-task so far
-    success_rate: float | None  # over the last 100 training episodes
-    mean_return: float | None  # over the last 100 training episodes, unscaled
+    window_episodes: int  # the latest training episodes, 100 at most; fewer at first and after a collapse
+    success_rate: float | None  # over the window
+    mean_return: float | None  # over the window, unscaled
+    measured: float | None  # mean over the window of the info key that advancement measures, if it does
     loss: float | None  # mean Huber loss of the generation's updates
     epsilon: float
     level: float | None  # start distribution, 0 easiest to 1 full; None where the environment has none

@@ -103,7 +103,8 @@ class AdvanceSettings(Settings):
     window_episodes: int = Field(default=40, ge=1, le=100_000)
     """Latest training episodes whose mean of the measure decides whether a verification is worth its time."""
     verify_from: float | None = None
-    """Verify once the window reaches this value; by default .75 of the threshold (the lanes explore)."""
+    """Verify once the window reaches this value; by default a quarter of the threshold below it, as the lanes
+    explore."""
     verify_pause_env_steps: int = Field(default=10_000, ge=0, le=1_000_000_000)
     """Environment steps of learning between a failed verification and the next."""
 
@@ -115,7 +116,9 @@ class AdvanceSettings(Settings):
     @property
     def window_threshold(self) -> float:
         """The window's value from which a verification is worth its time."""
-        return 0.75 * self.threshold if self.verify_from is None else self.verify_from
+        if self.verify_from is not None:
+            return self.verify_from
+        return (0.75 if self.threshold > 0 else 1.25) * self.threshold
 
 
 class SubTaskSettings(Settings):

@@ -11,6 +11,7 @@ import torch
 from pathnet_agents.greedy import GreedyPolicy, summarise
 from pathnet_agents.lanes import HeldOut
 from pathnet_agents.lesson import Lesson
+from pathnet_agents.patience import Patience
 from pathnet_agents.population import Ancestor
 from pathnet_agents.progressive import Columns
 from pathnet_agents.replay import Replay
@@ -94,13 +95,16 @@ class CurriculumAgent:
         in progress when the agent's checkpoint was made goes on.
 
         Raises:
-            ValueError: If a sub-task of this name has been learned already.
+            ValueError: If a sub-task of this name has been learned already, or another is in progress.
         """
         if settings.name in self.finished:
             raise ValueError(f"sub-task {settings.name!r} has been learned already; give the new one another name")
         if self._lesson is None:
             self._lesson = self._begin(settings)
         lesson = self._lesson
+        begun = lesson.sub_task.settings.name
+        if begun != settings.name:
+            raise ValueError(f"sub-task {begun!r} is in progress; learn it to its end before {settings.name!r}")
         try:
             yield from lesson
             yield self._finish(lesson)
@@ -130,6 +134,7 @@ class CurriculumAgent:
         if state is None and self._replay is not None:
             sub_task.replay.adopt(self._replay)
         ancestor = self._ancestor(sub_task) if state is None else self._named(state[0]["ancestor"])
+        sub_task.explores_since = sub_task.env_steps  # the flights that found the ancestor explored nothing
         return Lesson(
             sub_task,
             ancestor,
@@ -219,7 +224,8 @@ class CurriculumAgent:
         """
         learned = self.learned[task]
         policy = GreedyPolicy(self._gather(learned), self.actions, self.device)
-        held_out = HeldOut(recipe_of(learned.settings, self.dqn))
+        patience = Patience(self.dqn.step_timeout_s, self.dqn.failures_per_hour)
+        held_out = HeldOut(recipe_of(learned.settings, self.dqn), patience=patience)
         try:
             return summarise(held_out.run(policy, episode_seeds(seed, learned.index, "evaluation", episodes)))
         finally:

@@ -116,7 +116,7 @@ class Lesson:
             self._replace_failed(generation)
             self.path, self.member = generation.best_path, generation.best
             env_steps_per_s = (self.sub_task.env_steps - steps) / (time.perf_counter() - started)
-            stalled = self.searches and phase == "consolidate" and self._stalled()
+            stalled = phase == "consolidate" and self._stalled() and self.searches
             verification = None
             if generation.index == 0 and self.ancestor is not None and self.transfer.keeps_paths:
                 verification = self._verify_ancestor(self.ancestor)
@@ -282,8 +282,10 @@ class Lesson:
             total_env_steps=self.env_steps_before + task.env_steps,
             budget_env_steps=self.budget_env_steps,
             episodes=task.episodes,
+            window_episodes=min(len(task.recent), REPORTED_EPISODES),
             success_rate=success_rate,
             mean_return=mean_return,
+            measured=task.window_info(REPORTED_EPISODES),
             loss=generation.outcome.metrics["loss"],
             epsilon=task.epsilon,
             level=task.level.value,

@@ -49,7 +49,7 @@ class Patience:
         self._armed = self.step_timeout_s > 0 and threading.current_thread() is threading.main_thread()
         if self._armed:
             self._before = signal.signal(signal.SIGALRM, self._late)
-            signal.setitimer(signal.ITIMER_REAL, self.step_timeout_s)
+            signal.setitimer(signal.ITIMER_REAL, self.step_timeout_s, self.step_timeout_s)  # for the next one, too
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None

@@ -192,8 +192,8 @@ class Columns:
     @staticmethod
     def sizes(tensors: Mapping[str, Tensor], network: NetworkSettings) -> tuple[int, int]:
         """Read them off the first layer and the head of a column; see :class:`pathnet_agents.transfer.Transfer`."""
-        first = named(tensors, ".0", within="column.").shape[-2] - 1
-        return first, named(tensors, f".{network.layers}", within="column.").shape[-1]
+        first = named(tensors, r"column\.[^.]+\.0").shape[-2] - 1
+        return first, named(tensors, rf"column\.[^.]+\.{network.layers}").shape[-1]
 
     def state_dict(self) -> dict[str, Any]:
         """Return nothing: a column draws once, when it begins."""

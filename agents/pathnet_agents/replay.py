@@ -152,6 +152,9 @@ class Replay:
         for name, tensor in other.tensors().items():
             getattr(self, name).copy_(tensor)
         self._next_row, self._stored_rows = other._next_row, other._stored_rows
+        self._largest_priority = other._largest_priority
+        if self._stored_rows:  # what comes next is of another sub-task, and no continuation of its episodes
+            self.ended[self._next_row - 1] = 1
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what is stored, by name."""

@@ -27,7 +27,7 @@ from pathnet_rl.settings import SearchSettings, SubTaskSettings
 from pathnet_rl.task import Outcome
 
 PROBE_EPISODES = 5
-COUNTERS = ("episodes", "verifications", "updates", "probe_env_steps", "explores_since")
+COUNTERS = ("episodes", "verifications", "updates", "updates_due", "probe_env_steps", "explores_since")
 REPORTED_EPISODES = 100  # success rate and mean return of a record are over so many
 
 
@@ -71,6 +71,7 @@ class SubTask:
         self.optimizer = Adam(dqn.learning_rate, square_decay=dqn.square_decay)
         self.exploration = Exploration(dqn.exploration, numpy_generator(seed, index, "exploration"))
         self.episodes, self.verifications, self.updates = 0, 0, 0
+        self.updates_due = 0.0
         self.probe_env_steps, self.explores_since = 0, 0
         self.recent: deque[Episode] = deque(maxlen=max(REPORTED_EPISODES, settings.advance.window_episodes))
         self.assign(1)
@@ -97,10 +98,10 @@ class SubTask:
 
     @property
     def learning_starts(self) -> int:
-        """Transitions in the replay before the first update."""
-        if self.refining:
-            return min(self.dqn.learning_starts_refine, self.dqn.replay_transitions)
-        return self.dqn.learning_starts
+        """Transitions in the replay before the first update: no fewer than a sample spans, at most a full one."""
+        asked = self.dqn.learning_starts_refine if self.refining else self.dqn.learning_starts
+        least, most = (rows * self.replay.lanes for rows in (self.replay.steps, self.replay.rows))
+        return min(max(asked, least), most)
 
     def explore_anew(self) -> None:
         """Start the decay of epsilon over for a new search, which refines no more."""
@@ -122,15 +123,14 @@ class SubTask:
         losses: list[torch.Tensor] = []
         steps_per_round = self.lanes.lanes * self.dqn.action_repeat
         rounds = -(-self.search.generation_env_steps // steps_per_round)
-        updates_due = 0.0
         for _ in range(rounds):
             self._act(working)
             if len(self.replay) < self.learning_starts:
                 continue
-            updates_due += steps_per_round / self.dqn.env_steps_per_update
-            while updates_due >= 1:
+            self.updates_due += steps_per_round / self.dqn.env_steps_per_update
+            while self.updates_due >= 1:
                 losses.append(self._update(working, target))
-                updates_due -= 1
+                self.updates_due -= 1
         working.write_back()
         working.count_evaluation()
         loss = _finite_mean(torch.stack(losses)) if losses else None
@@ -220,12 +220,16 @@ class SubTask:
         rate = float(np.mean(successes)) if successes else None
         return rate, float(np.mean([episode.undiscounted_return for episode in latest]))
 
+    def window_info(self, episodes: int) -> float | None:
+        """Return the mean of the info key that is measured over the latest training episodes, if there are any."""
+        values = [episode.measured for episode in list(self.recent)[-episodes:] if episode.measured is not None]
+        return float(np.mean(values)) if values else None
+
     def window_measure(self) -> float | None:
         """Return the mean of what advancement measures over its window of training episodes."""
         advance = self.settings.advance
         if advance.info_key is not None:
-            latest = [episode.measured for episode in list(self.recent)[-advance.window_episodes :]]
-            return float(np.mean([value for value in latest if value is not None])) if latest else None
+            return self.window_info(advance.window_episodes)
         rate, mean_return = self.window(advance.window_episodes)
         return rate if advance.measure == "success_rate" else mean_return
 
@@ -241,8 +245,8 @@ class SubTask:
     def promising(self) -> bool:
         """Say whether the training window is full and good enough to verify."""
         advance = self.settings.advance
-        enough = max(advance.window_episodes, advance.min_episodes)
-        if self.episodes < enough or not self.level.hardest:
+        full = len(self.recent) >= advance.window_episodes and self.episodes >= advance.min_episodes
+        if not full or not self.level.hardest:
             return False
         value = self.window_measure()
         return value is not None and value >= advance.window_threshold
@@ -285,6 +289,7 @@ class SubTask:
         weights.restore()
         self._target = None
         self.recent.clear()
+        self._counts[:] = False
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that changes, as plain data; the tensors that belong to it are in :meth:`tensors`."""

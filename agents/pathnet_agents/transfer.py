@@ -1,5 +1,6 @@
 """Transfer: what a sub-task takes from those before it, PathNet's own way and the controls it is held against."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -236,7 +237,7 @@ class FreezePaths:
     @staticmethod
     def sizes(tensors: Mapping[str, Tensor], network: NetworkSettings) -> tuple[int, int]:
         """Read them off a first layer and a head; see :class:`Transfer`."""
-        first, head = named(tensors, "layer.0.initial"), named(tensors, ".values", within="head.")
+        first, head = named(tensors, r"(.+\.)?layer\.0\.initial"), named(tensors, r"(.+\.)?head\.[^.]+\.values")
         return first.shape[-1] // network.units - 1, head.shape[-1] // (network.units + 1)
 
     def state_dict(self) -> dict[str, Any]:
@@ -331,16 +332,16 @@ class FreshNetworks(FreezePaths):
             self.net.load_state_dict(under(f"{task}.", tensors))
 
 
-def named(tensors: Mapping[str, Tensor], ending: str, within: str = "") -> Tensor:
-    """Return the first tensor whose name ends like this and has that in it.
+def named(tensors: Mapping[str, Tensor], pattern: str) -> Tensor:
+    """Return the first tensor whose whole name is of this pattern; names of sub-tasks have no dots.
 
     Raises:
         ValueError: If there is none.
     """
     for name, tensor in tensors.items():
-        if name.endswith(ending) and within in name:
+        if re.fullmatch(pattern, name):
             return tensor
-    raise ValueError(f"no tensor {within}*{ending} is there")
+    raise ValueError(f"no tensor {pattern} is there")
 
 
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

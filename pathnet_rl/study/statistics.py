@@ -6,7 +6,7 @@ of generations is censored: its length is known to be at least that, and it is n
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,19 +70,39 @@ class Lengths:
 
     def median(self) -> float | None:
         """Return the Kaplan-Meier median, None where fewer than half reached the threshold."""
-        survival = stats.ecdf(self.data).sf
-        below = np.flatnonzero(survival.probabilities <= 0.5)
-        return float(survival.quantiles[below[0]]) if len(below) else None
+        median = float(kaplan_meier_median(self.evaluations.astype(np.float64), ~self.censored))
+        return median if np.isfinite(median) else None
 
     def mean(self) -> Estimate:
         """Return the mean up to the limit: censored repeats count as the limit, so it is a lower bound."""
         return mean(self.evaluations.astype(np.float64))
 
 
+def kaplan_meier_median(times: Values, reached: NDArray[np.bool_]) -> Values:
+    """Return when half of the runs have reached something, ``(..., runs) -> (...)``; infinite where half never do.
+
+    A run that did not reach it is known to need longer than its time (censored).
+
+    Example:
+        >>> float(kaplan_meier_median(np.array([4.0, 1, 3, 2]), np.array([True, True, False, True])))
+        2.0
+    """
+    order = np.lexsort((~reached, times), axis=-1)  # by time; among equal ones those that reached it first
+    ordered, event = np.take_along_axis(times, order, -1), np.take_along_axis(reached, order, -1)
+    at_risk = np.arange(times.shape[-1], 0, -1)
+    survival = np.cumprod(1 - event / at_risk, axis=-1)
+    below = survival <= 0.5 + 1e-12
+    first = np.argmax(below, axis=-1)
+    median = np.take_along_axis(ordered, first[..., None], -1)[..., 0]
+    return np.where(below.any(axis=-1), median, np.inf)
+
+
 def mean(values: Values) -> Estimate:
-    """Return the mean with its interval by Student's t."""
+    """Return the mean with its interval by Student's t; of a single value without one (not a number)."""
     value = float(values.mean())
-    if len(values) < 2 or np.ptp(values) == 0:
+    if len(values) < 2:
+        return Estimate(value, float("nan"), float("nan"))
+    if np.ptp(values) == 0:
         return Estimate(value, value, value)
     half = float(stats.sem(values) * stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1))
     return Estimate(value, value - half, value + half)
@@ -176,18 +196,31 @@ def _smaller_tail(distribution: Values, total: int) -> float:
     return float(min(distribution[: total + 1].sum(), distribution[total:].sum()))
 
 
-def in_pairs(question: str, first: Values, second: Values) -> Effect:
-    """Compare two arms index by index: mean difference, t interval, Wilcoxon's signed-rank test."""
+def in_pairs(
+    question: str, first: Values, second: Values, *, test: Literal["Wilcoxon", "sign"] = "Wilcoxon"
+) -> Effect:
+    """Compare two arms index by index: mean difference, t interval, and a test.
+
+    Args:
+        question: What is compared.
+        first: ``(pairs,)``.
+        second: ``(pairs,)``.
+        test: Wilcoxon's signed-rank test; or the sign test, where no more is known of a difference than its sign.
+    """
     differences = first - second
     moved = differences[differences != 0]
-    tested: Any = stats.wilcoxon(moved) if len(moved) else None
-    p = 1.0 if tested is None else float(tested.pvalue)
+    p = 1.0
+    if len(moved):
+        tested: Any = (
+            stats.wilcoxon(moved) if test == "Wilcoxon" else stats.binomtest(int((moved > 0).sum()), len(moved))
+        )
+        p = float(tested.pvalue)
     deviation = float(np.std(differences, ddof=1)) if len(differences) > 1 else 0.0
     return Effect(
         question=question,
         difference=mean(differences),
         standardised=float(differences.mean()) / deviation if deviation else float("nan"),
-        test="Wilcoxon",
+        test=test,
         p=p,
         repeats=len(differences),
     )

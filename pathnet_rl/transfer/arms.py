@@ -154,7 +154,8 @@ def curriculum_of(
         data[section] = {**data[section], name: value}
     if arm.target_alone:
         budget = budget_env_steps or sum(task.budget_env_steps for task in curriculum.tasks)
-        data["tasks"] = [{**data["tasks"][-1], "budget_env_steps": budget}]
+        # Once more from easier starts would be twice as many steps as its partner took.
+        data["tasks"] = [{**data["tasks"][-1], "budget_env_steps": budget, "on_fail": "continue"}]
     changes = "".join(f", {key}={value}" for key, value in arm.overrides.items())
     try:
         changed = Curriculum.from_dict(data, source=f"arm {arm.name}{changes}")
@@ -162,4 +163,6 @@ def curriculum_of(
         raise ArmError(str(error)) from error
     if arm.agent is None:
         return changed
+    if (key := changed.tasks[-1].advance.info_key) is not None:
+        raise ArmError(f"arm {arm.name} cannot be judged by the info key {key}; leave it out of --arms")
     return changed.model_copy(update={"agent_name": arm.name, "agent": arm.agent})

@@ -16,7 +16,7 @@ from pydantic import Field
 from pathnet_rl.agent import Checkpoint
 from pathnet_rl.evaluation import evaluation_of
 from pathnet_rl.records import Evaluation, GenerationRecord, Record, SubTaskRecord
-from pathnet_rl.rng import episode_seeds, numpy_generator
+from pathnet_rl.rng import episode_seeds
 from pathnet_rl.settings import AgentSettings, NetworkSettings, Probability, SearchSettings, SubTaskSettings
 from pathnet_rl.transfer.course import REPORTED_EPISODES, Course, Flight, measure, success_in
 
@@ -133,8 +133,10 @@ class BaselineAgent:
             total_env_steps=course.env_steps,
             budget_env_steps=course.settings.budget_env_steps,
             episodes=course.finished_episodes,
+            window_episodes=min(course.finished_episodes, REPORTED_EPISODES),
             success_rate=rate,
             mean_return=mean_return,
+            measured=None,
             loss=None,
             epsilon=float(self.model.exploration_rate),
             level=None,
@@ -200,8 +202,8 @@ class BaselineAgent:
         """Fly greedily on held-out seeds, new ones each time, and keep the weights if none was better."""
         assert self.model is not None
         self._verifications += 1
-        rng = numpy_generator(self.seed, 0, f"verification {self._verifications}")
-        seeds = rng.integers(2**31 - 1, size=settings.advance.verify_episodes).tolist()
+        purpose = f"verification {self._verifications}"
+        seeds = episode_seeds(self.seed, 0, purpose, settings.advance.verify_episodes)
         evaluation = self._fly(settings, seeds)
         measured = measure(settings, evaluation.success_rate, evaluation.mean_return)
         if self._best is None or measured > self._best[0]:

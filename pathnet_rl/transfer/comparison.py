@@ -152,13 +152,19 @@ class Comparison:
         return [in_pairs(f"{question}: {arm} - {other}", *arrays)]
 
     def paired_times(self, question: str, arm: str, other: str, reach: Callable[[Repeat], Reach]) -> list[Effect]:
-        """Compare times of two arms, each pair up to where both of its runs are known; nothing below two pairs."""
+        """Compare times of two arms, each pair up to where both of its runs are known; nothing below two pairs.
+
+        A difference that is cut off says who was first, but not by how much: with such ones only signs are tested.
+        """
         common = sorted(self.runs.get(arm, {}).keys() & self.runs.get(other, {}).keys())
-        if len(common) < 2:
+        reaches = [(reach(self.runs[arm][index]), reach(self.runs[other][index])) for index in common]
+        pairs = [in_common(*both) for both in reaches]
+        known = [pair for pair in pairs if max(pair) > 0]  # where a run never began, nothing is
+        if len(known) < 2:
             return []
-        pairs = [in_common(reach(self.runs[arm][index]), reach(self.runs[other][index])) for index in common]
-        first, second = (np.array([pair[side] for pair in pairs]) for side in (0, 1))
-        return [in_pairs(f"{question}: {arm} - {other}", first, second)]
+        first, second = (np.array([pair[side] for pair in known]) for side in (0, 1))
+        uncut = all(each.reached for both in reaches for each in both)
+        return [in_pairs(f"{question}: {arm} - {other}", first, second, test="Wilcoxon" if uncut else "sign")]
 
     def effects(self) -> list[Effect]:
         """Return every comparison with the runs that learn the target alone, each measure corrected over arms."""

@@ -71,7 +71,8 @@ class Course:
         rate, mean_return = self.window(advance.window_episodes)
         if self._spent:
             return True
-        if len(self._recent) < advance.window_episodes or mean_return is None:
+        full = len(self._recent) >= advance.window_episodes and self.finished_episodes >= advance.min_episodes
+        if not full or mean_return is None:
             return False
         promising = measure(self.settings, rate, mean_return) >= advance.window_threshold
         return promising and self.env_steps >= self._verify_from

@@ -7,7 +7,6 @@ import numpy as np
 
 from pathnet_rl.study.statistics import Estimate, mean
 from pathnet_rl.transfer.repeats import Repeat
-from pathnet_rl.transfer.robust import Values
 
 
 @dataclass(frozen=True)
@@ -47,12 +46,6 @@ def forgetting_of(arm: str, repeats: Sequence[Repeat], tasks: Sequence[str]) -> 
         success = np.array([one - other for one, other in rates if one is not None and other is not None])
         changed = sum(before != after for before, after in pairs)
         most = float(np.abs(lost).max())
-        lost_success = _mean(success) if len(success) else None
-        rows.append(Forgetting(arm, name, len(pairs), lost_success, _mean(lost), changed, most))
+        lost_success = mean(success) if len(success) else None
+        rows.append(Forgetting(arm, name, len(pairs), lost_success, mean(lost), changed, most))
     return rows
-
-
-def _mean(values: Values) -> Estimate:
-    """Return the mean with its t interval, without one (not a number) for a single run."""
-    found = mean(values)
-    return found if len(values) > 1 else Estimate(found.value, float("nan"), float("nan"))

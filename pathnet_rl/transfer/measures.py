@@ -103,7 +103,8 @@ def time_to(repeat: Repeat, task: str, measure: str, threshold: float, cost: Cos
     for point in points:
         trained = point.measure(measure)
         verified = None if point.verification is None else point.verification.measure(measure)
-        full = point.episodes >= FULL_WINDOW_EPISODES
+        window = point.episodes if point.window_episodes is None else point.window_episodes
+        full = window >= FULL_WINDOW_EPISODES
         if (full and trained is not None and trained >= threshold) or (
             verified is not None and verified >= threshold
         ):

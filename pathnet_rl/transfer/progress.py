@@ -13,7 +13,7 @@ from pathnet_rl.study_screen import StudyScreen
 from pathnet_rl.transfer.arms import ARMS
 from pathnet_rl.transfer.repeats import Repeat
 from pathnet_rl.transfer.study import TransferStudy
-from pathnet_rl.transfer.worker import Finished, Position
+from pathnet_rl.transfer.worker import Failed, Finished, Position
 
 PRINT_EVERY_S = 60.0  # where there is no terminal
 
@@ -32,7 +32,7 @@ class TransferProgress(StudyScreen):
         self._asked = asked
         self._positions: dict[int, Position] = {}
         self._finished: list[Finished | Repeat] = []
-        self._here = 0  # finished since this process began
+        self._here, self._failed = 0, 0  # finished and failed since this process began
         self._started = time.monotonic()
 
     def begin(self, study: TransferStudy, done: Sequence[tuple[str, int]]) -> None:
@@ -63,6 +63,14 @@ class TransferProgress(StudyScreen):
         self._done.append((finished.arm, finished.index))
         if self._live is None:
             self._say(f"{self._name(finished)} done in {_time(finished.wall_s)}: {_outcome(finished)}")
+        self._refresh()
+
+    def failed(self, failed: Failed) -> None:
+        """Forget where it was, and say at once that it is lost; why comes at the end."""
+        self._positions.pop(failed.worker, None)
+        self._failed += 1
+        if self._live is None:
+            self._say(f"{self._name(failed)} failed")
         self._refresh()
 
     def end(self) -> None:
@@ -107,7 +115,7 @@ class TransferProgress(StudyScreen):
             f"environment steps, {position.env_steps_per_s:,.0f} a second, return {mean_return}"
         )
 
-    def _name(self, of: Position | Finished) -> str:
+    def _name(self, of: Position | Finished | Failed) -> str:
         return f"{of.arm} seed {self._study.curriculum.seed + of.index}"
 
     def _passed(self) -> str:
@@ -116,7 +124,8 @@ class TransferProgress(StudyScreen):
         left = ""
         if self._here and len(self._done) < self._total:
             left = f", about {_time(passed / self._here * (self._total - len(self._done)))} left"
-        return f"{len(self._done)} of {self._total} runs, {_time(passed)} passed{left}"
+        lost = f", {self._failed} failed" if self._failed else ""
+        return f"{len(self._done)} of {self._total} runs{lost}, {_time(passed)} passed{left}"
 
 
 def _outcome(finished: Finished) -> str:

@@ -18,6 +18,13 @@ class RepeatError(Exception):
     """A finished run whose files cannot be read; the message names the place and the remedy."""
 
 
+def measure_of(means: "Measured | Point", name: str) -> float | None:
+    """Return the mean that advancement looks at."""
+    if name in ("success_rate", "mean_return"):
+        return means.success_rate if name == "success_rate" else means.mean_return
+    return means.measured
+
+
 @dataclass(frozen=True)
 class Measured:
     """Greedy held-out episodes."""
@@ -26,13 +33,13 @@ class Measured:
     mean_return: float
     return_std: float
     mean_episode_steps: float
+    measured: float | None = None  # mean of the info key that advancement measures, if it does
 
     def measure(self, name: str) -> float:
-        """Return the success rate or the mean return."""
-        if name != "success_rate":
-            return self.mean_return
-        assert self.success_rate is not None  # a curriculum that asks for what is not reported is refused
-        return self.success_rate
+        """Return the success rate, the mean return, or the mean of the info key that was measured."""
+        value = measure_of(self, name)
+        assert value is not None  # a curriculum that asks for what is not reported is refused
+        return value
 
 
 @dataclass(frozen=True)
@@ -43,14 +50,16 @@ class Point:
     env_steps: int  # of the sub-task so far
     total_env_steps: int  # of the run so far
     episodes: int  # of the sub-task so far
-    success_rate: float | None  # over the last 100 training episodes
-    mean_return: float | None  # over the last 100 training episodes, unscaled
+    success_rate: float | None  # over the latest training episodes, 100 at most
+    mean_return: float | None  # over the same, unscaled
     verification: Measured | None
     wall_s: float  # of the sub-task so far
+    window_episodes: int | None = None  # how many they are; records of before 2026-11-26 do not say
+    measured: float | None = None
 
     def measure(self, name: str) -> float | None:
-        """Return the success rate or the mean return of training."""
-        return self.success_rate if name == "success_rate" else self.mean_return
+        """Return the success rate, the mean return, or the mean of the measured info key, of training."""
+        return measure_of(self, name)
 
 
 @dataclass(frozen=True)
@@ -79,7 +88,11 @@ class Repeat:
     tasks: list[TaskResult]
     after: Mapping[str, Measured]
     """Evaluations of all sub-tasks on the same seeds after the last; empty where there was only one."""
-    wall_s: float
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds that its sub-tasks took."""
+        return sum(task.wall_s for task in self.tasks)
 
     @property
     def env_steps(self) -> int:
@@ -115,7 +128,7 @@ def read_repeat(directory: Path, arm: str, index: int) -> Repeat:
     records, place = directory / RECORDS, f"{directory / FINISHED}"
     try:
         finished = json.loads((directory / FINISHED).read_text(encoding="utf-8"))
-        after, wall_s = _AFTER.validate_python(finished["after"]), float(finished["wall_s"])
+        after = _AFTER.validate_python(finished["after"])
         for number, line in enumerate(records.read_text(encoding="utf-8").splitlines(), start=1):
             place = f"{records}:{number}"
             record = json.loads(line)
@@ -128,4 +141,4 @@ def read_repeat(directory: Path, arm: str, index: int) -> Repeat:
         raise RepeatError(message) from error
     if not tasks:
         raise RepeatError(f"{records}: has no finished sub-task; delete {directory}")
-    return Repeat(arm, index, points, tasks, after, wall_s)
+    return Repeat(arm, index, points, tasks, after)

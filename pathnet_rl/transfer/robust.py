@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pathnet_rl.study.statistics import CONFIDENCE, Estimate
+from pathnet_rl.study.statistics import CONFIDENCE, Estimate, kaplan_meier_median
 
 Values: TypeAlias = NDArray[np.float64]
 RESAMPLES = 5_000
@@ -58,25 +58,6 @@ def iqm_band(curves: Values) -> tuple[Values, Values, Values]:
     resampled = interquartile_mean(np.moveaxis(curves[drawn], 1, -1))  # (resamples, places)
     low, high = np.quantile(resampled, QUANTILES, axis=0)
     return interquartile_mean(curves.T), low, high
-
-
-def kaplan_meier_median(times: Values, reached: NDArray[np.bool_]) -> Values:
-    """Return when half of the runs have reached something, ``(..., runs) -> (...)``; infinite where half never do.
-
-    A run that did not reach it is known to need longer than its time (censored).
-
-    Example:
-        >>> float(kaplan_meier_median(np.array([4.0, 1, 3, 2]), np.array([True, True, False, True])))
-        2.0
-    """
-    order = np.lexsort((~reached, times), axis=-1)  # by time; among equal ones those that reached it first
-    ordered, event = np.take_along_axis(times, order, -1), np.take_along_axis(reached, order, -1)
-    at_risk = np.arange(times.shape[-1], 0, -1)
-    survival = np.cumprod(1 - event / at_risk, axis=-1)
-    below = survival <= 0.5 + 1e-12
-    first = np.argmax(below, axis=-1)
-    median = np.take_along_axis(ordered, first[..., None], -1)[..., 0]
-    return np.where(below.any(axis=-1), median, np.inf)
 
 
 def median_time(times: Values, reached: NDArray[np.bool_]) -> Estimate:

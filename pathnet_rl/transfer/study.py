@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pathnet_rl.configuration import ConfigurationError
-from pathnet_rl.crew import Crew
+from pathnet_rl.crew import Crew, JobsFailed
 from pathnet_rl.curriculum import Curriculum
 from pathnet_rl.durable import NO_ROOM, write_file
 from pathnet_rl.lock import LockError, sole_writer
 from pathnet_rl.run import PACKAGES, first_difference
 from pathnet_rl.transfer.arms import ARMS, Arm, curriculum_of
 from pathnet_rl.transfer.repeats import Repeat, RepeatError, read_repeat
-from pathnet_rl.transfer.worker import FINISHED, Finished, Job, Position, work
+from pathnet_rl.transfer.worker import FINISHED, Failed, Finished, Job, Position, work
 
 DESCRIPTION = "transfer.json"
 
@@ -167,6 +167,10 @@ class TransferListener(Protocol):
         """Hear of a finished repeat."""
         ...
 
+    def failed(self, failed: Failed) -> None:
+        """Hear of a repeat that ended with an error."""
+        ...
+
     def idle(self) -> None:
         """Hear that time has passed."""
         ...
@@ -208,7 +212,10 @@ class Backlog:
 def run_study(study: TransferStudy, listener: TransferListener, *, processes: int, device: str) -> None:
     """Train the repeats that are missing, one a process; each is on the disk before the listener hears of it.
 
+    A run that fails keeps none of the others from being trained, but for those that need it.
+
     Raises:
+        JobsFailed: If some did.
         TransferError: If another process is running this study, or a finished run is damaged.
         WorkerDied: If a worker process ends by itself.
     """
@@ -226,7 +233,7 @@ def run_study(study: TransferStudy, listener: TransferListener, *, processes: in
 
 
 def _run(study: TransferStudy, backlog: Backlog, listener: TransferListener, processes: int, device: str) -> None:
-    running = 0
+    running, failed = 0, list[Failed]()
     with Crew(work, (study.curriculum.to_dict(), device), processes=processes) as crew:
 
         def fill() -> int:
@@ -239,9 +246,13 @@ def _run(study: TransferStudy, backlog: Backlog, listener: TransferListener, pro
 
         running = fill()
         for told in crew.results():
-            if isinstance(told, Finished):
-                backlog.finish(told.arm, told.index)
-                listener.repeat(told)
+            if isinstance(told, Finished | Failed):
+                if isinstance(told, Finished):
+                    backlog.finish(told.arm, told.index)
+                    listener.repeat(told)
+                else:
+                    failed.append(told)
+                    listener.failed(told)
                 running -= 1
                 running = fill()
             elif isinstance(told, Position):
@@ -249,4 +260,9 @@ def _run(study: TransferStudy, backlog: Backlog, listener: TransferListener, pro
             else:
                 listener.idle()
             if running == 0:
-                return
+                break
+    if failed:
+        words = [f"{each.arm} seed {study.curriculum.seed + each.index} failed: {each.why}" for each in failed]
+        waiting = f"; {len(backlog.missing)} more need one of them" if backlog.missing else ""
+        remedy = "the same command tries them again from their last checkpoints"
+        raise JobsFailed("\n".join([*words, f"{len(failed)} of the study's runs failed{waiting}: {remedy}"]))

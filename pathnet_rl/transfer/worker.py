@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -11,14 +12,16 @@ from typing import Any
 
 import torch
 
+from pathnet_rl.agent import AgentError
+from pathnet_rl.checkpoint import CheckpointError
 from pathnet_rl.configuration import ConfigurationError
 from pathnet_rl.crew import leave_with_parent
 from pathnet_rl.curriculum import Curriculum
-from pathnet_rl.durable import remove_directory, write_file
+from pathnet_rl.durable import NO_ROOM, remove_directory, write_file
 from pathnet_rl.listener import Listener
 from pathnet_rl.lock import sole_writer
 from pathnet_rl.picture import PictureFiles
-from pathnet_rl.records import Evaluation, GenerationRecord, Record, SubTaskRecord
+from pathnet_rl.records import Evaluation, GenerationRecord, SubTaskRecord
 from pathnet_rl.run import PICTURES, Run, RunError
 from pathnet_rl.settings import NetworkSettings, SubTaskSettings
 from pathnet_rl.tensorboard import TensorBoardListener
@@ -71,17 +74,32 @@ class Finished:
     wall_s: float
 
 
-def open_run(directory: Path, curriculum: Curriculum, device: str) -> tuple[Run, bool]:
+@dataclass(frozen=True)
+class Failed:
+    """A run that ended with an error; what its checkpoints hold is kept."""
+
+    worker: int  # process id
+    arm: str
+    index: int
+    why: str
+
+
+def open_run(directory: Path, curriculum: Curriculum, device: str, *, resumable: bool = True) -> tuple[Run, bool]:
     """Return the run to go on with, and whether an interruption left it there.
 
-    What is there and cannot be gone on with, such as the run of a baseline that writes no checkpoints to resume
-    from, is removed and begun anew.
+    Args:
+        directory: The run's.
+        curriculum: As its arm changes it.
+        device: Torch device.
+        resumable: False for a baseline, which writes no checkpoint to go on from: what is there is removed.
+
+    Raises:
+        RunError: If what is there is no run of this curriculum on this device.
     """
     if directory.exists():
-        try:
+        if resumable:
             return Run.open_to_resume(directory, curriculum, device=device), True
-        except (RunError, ConfigurationError):
-            remove_directory(directory)
+        remove_directory(directory)
     return Run.create(directory, curriculum, device=device), False
 
 
@@ -100,7 +118,7 @@ def run_job(
     changed = curriculum_of(
         ARMS[job.arm], curriculum, seed=curriculum.seed + job.index, budget_env_steps=job.budget_env_steps
     )
-    run, begun = open_run(job.directory, changed, device)
+    run, begun = open_run(job.directory, changed, device, resumable=ARMS[job.arm].agent is None)
     files: list[Listener] = [TensorBoardListener(run.directory), PictureFiles(run.directory / PICTURES)]
     with sole_writer(run.directory):
         start = find_start(run) if begun else None
@@ -138,13 +156,7 @@ class _Teller:
     def __init__(self, job: Job, results: Any) -> None:
         self._job, self._results = job, results
 
-    def begin(
-        self,
-        curriculum_name: str,
-        tasks: Sequence[SubTaskSettings],
-        network: NetworkSettings,
-        earlier: Sequence[Record] = (),
-    ) -> None:
+    def begin(self, curriculum_name: str, tasks: Sequence[SubTaskSettings], network: NetworkSettings) -> None:
         """Nothing is known yet."""
 
     def generation(self, record: GenerationRecord) -> None:
@@ -176,5 +188,13 @@ def work(curriculum_data: dict[str, Any], device: str, jobs: Any, results: Any) 
     while True:
         job: Job = jobs.get()
         started = time.perf_counter()
-        tasks = run_job(job, curriculum, device, [_Teller(job, results)])
-        results.put(Finished(os.getpid(), job.arm, job.index, tasks, time.perf_counter() - started))
+        try:
+            tasks = run_job(job, curriculum, device, [_Teller(job, results)])
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
+                raise  # the others would fail as well
+            expected = isinstance(error, AgentError | CheckpointError | RunError | ConfigurationError)
+            why = str(error) if expected else traceback.format_exc().strip()
+            results.put(Failed(os.getpid(), job.arm, job.index, why))
+        else:
+            results.put(Finished(os.getpid(), job.arm, job.index, tasks, time.perf_counter() - started))
