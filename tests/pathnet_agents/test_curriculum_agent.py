@@ -288,6 +288,9 @@ def test_the_best_earlier_path_is_found_by_flying_and_its_steps_are_counted():
     records = learn(agent, sub_task("brake", "BrakeFall"))
     assert "continuing " in records[0].why
     assert records[0].env_steps > SEARCH.generation_env_steps
+    explored = SEARCH.generation_env_steps / DQN.epsilon_decay_env_steps
+    decayed = DQN.epsilon_warm + explored * (DQN.epsilon_end - DQN.epsilon_warm)
+    assert records[0].epsilon == pytest.approx(decayed), "flights that explore nothing leave epsilon alone"
 
 
 def test_an_earlier_path_that_does_already_is_taken_as_it_is():
@@ -315,7 +318,24 @@ def test_a_path_that_collapses_is_put_back():
     record = next(running)
     assert f"collapsed: the weights of {lesson._last_gain} environment steps are put back" in record.why
     assert torch.equal(head[:, 0], kept.weights.values[-1][:, 0].flatten(1))
-    assert not lesson.sub_task.recent, "what it did meanwhile does not count"
+    task = lesson.sub_task
+    assert not task.recent, "what it did meanwhile does not count"
+    assert not task.promising(), "one episode is no window"
+
+
+@pytest.mark.parametrize("kind", ["fine-tune", "progressive"])
+def test_a_control_that_collapses_is_put_back_by_the_same_rule(kind):
+    agent = make_agent(dqn={"transfer": kind}, stall_env_steps=800)
+    learn(agent, sub_task("first"))
+    running = agent.learn_task(sub_task(budget_env_steps=40_000, advance=NEVER))
+    while agent._lesson is None or agent._lesson._snapshot is None:
+        next(running)
+    lesson, why = agent._lesson, []
+    for _ in range(2 * RELAPSES):
+        lesson._best_progress = 10.0
+        why.append(next(running).why or "")
+    assert sum("collapsed" in words for words in why) > RELAPSES
+    assert not any("searching again" in words for words in why), "there is nothing to search"
 
 
 def test_a_path_that_collapses_again_and_again_is_searched_anew():
@@ -372,6 +392,34 @@ def test_a_name_cannot_be_learned_twice():
     learn(agent, sub_task())
     with pytest.raises(ValueError, match="'spin' has been learned already"):
         learn(agent, sub_task())
+    running = agent.learn_task(sub_task("upright", "Upright"))
+    next(running)
+    with pytest.raises(ValueError, match="'upright' is in progress; learn it to its end before 'brake'"):
+        learn(agent, sub_task("brake", "BrakeFall"))
+
+
+@pytest.mark.parametrize(
+    "dqn",
+    [
+        {"learning_starts": 1},  # fewer than a sample spans
+        {"replay_transitions": 203, "learning_starts": 203},  # of which 200 fit, 25 of every lane
+        {"env_steps_per_update": 500},  # more than a generation has
+    ],
+)
+def test_all_legal_settings_learn(dqn):
+    agent = make_agent(dqn=dqn)
+    for _, record in zip(range(6), agent.learn_task(sub_task(advance=NEVER)), strict=False):
+        if record.loss is not None:
+            return
+    pytest.fail("nothing was learned in six generations")
+
+
+def test_a_sub_task_may_have_any_name():
+    agent, other = (make_agent(dqn={"transfer": "none"}) for _ in range(2))
+    learn(agent, sub_task("overhead"))
+    other.restore(stored(agent))
+    assert other.actions == agent.actions
+    assert other.evaluate("overhead", 5, 0) == agent.evaluate("overhead", 5, 0)
 
 
 class NotANumber(gymnasium.Env):

@@ -278,3 +278,23 @@ def test_an_isolated_environment_ends_with_its_parent(env, then):
 def test_what_an_isolated_environment_raises_is_raised_here():
     with pytest.raises(gymnasium.error.NameNotFound):
         IsolatedEnv("Nothing-v0", {})
+
+
+def test_environments_that_hang_one_after_another_are_all_replaced(unreliable):
+    Unreliable.plan = ["hang", "hang"]
+    lanes = Lanes(Recipe(unreliable), 3, 0, 0, patience=Patience(step_timeout_s=0.3, failures_per_hour=5))
+    for _ in range(5):
+        lanes.step(np.zeros(3, dtype=np.int64))
+    assert [failure.split(",")[0] for failure in lanes.failures] == [
+        f"lane {lane}'s environment failed" for lane in (0, 1)
+    ]
+
+
+def test_an_environment_that_always_hangs_at_a_reset_is_named(unreliable, monkeypatch):
+    def hang(self, *, seed=None, options=None):
+        time.sleep(60)
+
+    monkeypatch.setattr(Unreliable, "reset", hang)
+    patience = Patience(step_timeout_s=0.3)
+    with pytest.raises(AgentError, match="no environment can be reset with seed 1: TimeoutError"):
+        HeldOut(Recipe(unreliable), lanes=1, patience=patience).run(lambda batch: [0], [1])

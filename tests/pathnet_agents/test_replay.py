@@ -87,3 +87,17 @@ def test_too_few_steps_for_a_sample_are_refused():
     replay.add(step_at(0), reward_scale=1.0)
     with pytest.raises(ValueError, match="1 steps are stored, a sample spans 3"):
         replay.sample(1, 1)
+
+
+@pytest.mark.parametrize("more", [0, 3])
+def test_an_adopted_replay_ends_where_the_other_sub_task_did(more):
+    old, new = (make_replay(transitions=12, steps=3, seed=seed) for seed in (0, 1))
+    for time in range(4 + more):
+        old.add(step_at(time), reward_scale=1.0)
+    new.adopt(old)
+    for time in range(50, 52):
+        new.add(step_at(time), reward_scale=1.0)
+    sample = new.sample(1, 500)
+    begun, ended = sample.observation.flatten() % 100, sample.next_observation.flatten() % 100
+    assert ((begun < 50) == (ended < 50)).all()
+    assert (begun < 50).any() and (sample.discount > 0).all()

@@ -127,3 +127,15 @@ def test_effects_answer_every_question_and_correct_over_all_of_them():
     assert found["evaluations for task 2: search+search - progressive"].difference.value == 14
     assert found["test accuracy on task 1, progressive: after task 2 - before"].p == 1.0
     assert all(effect.p_corrected >= effect.p for effect in found.values())
+
+
+def test_where_only_the_order_of_a_pair_is_known_signs_are_tested():
+    first, second = np.array([1.0, 2, 3, 4, 5, 6]), np.array([2.0, 3, 4, 5, 6, 1000])
+    assert in_pairs("", first, second, test="sign").p == pytest.approx(2 / 2**6)
+    assert in_pairs("", first, second, test="sign").p == in_pairs("", first, second - 0.5, test="sign").p
+    mixed = in_pairs("", np.array([900.0, 900, 1, 1, 1, 1]), np.array([1.0, 1, 2, 2, 2, 2]), test="sign")
+    assert mixed.p > 0.6, "two large differences are no more than two"
+
+
+def test_a_single_value_has_no_interval():
+    assert np.isnan(mean(np.array([3.0])).low)

@@ -41,7 +41,7 @@ def result(
 
 
 def repeat(points=(), tasks=(), *, arm="pathnet", index=0, after=None):
-    return Repeat(arm, index, list(points), list(tasks) or [result()], after or {}, 20.0)
+    return Repeat(arm, index, list(points), list(tasks) or [result()], after or {})
 
 
 def curve_of(values, *, step=100, **changes):

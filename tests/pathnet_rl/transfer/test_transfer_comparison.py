@@ -91,3 +91,14 @@ def test_single_pairs_are_not_compared():
     found = Comparison(CURRICULUM, [pathnet(0, [1.0]), alone(0, [1.0]), alone(1, [1.0])])
     assert found.effects() == [] and found.forward_transfer("pathnet") is not None
     assert Comparison(CURRICULUM, [pathnet(0, [1.0])]).forward_transfer("pathnet") is None
+
+
+def test_a_time_that_is_cut_off_counts_by_its_sign_alone():
+    """Nine runs of ten reach 200 first, a little before their partners stop; one does long after its partner."""
+    runs = [pathnet(index, [0, 205.0]) for index in range(9)] + [pathnet(9, [0] * 30 + [205.0])]
+    others = [alone(index, [0] * 12) for index in range(9)] + [alone(9, [205.0])]
+    effects = {effect.question: effect for effect in Comparison(CURRICULUM, runs + others).effects()}
+    found = effects["environment steps of the run to 200: pathnet - target-only"]
+    assert found.test == "sign" and found.repeats == 10
+    weak = effects["environment steps of the target to 200: pathnet - target-only"]
+    assert weak.p == pytest.approx(22 / 2**10)

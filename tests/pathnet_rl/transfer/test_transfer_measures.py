@@ -1,5 +1,7 @@
 """Every measure of transfer against numbers worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from make_runs import curve_of, point, repeat, result
@@ -116,3 +118,11 @@ def test_a_curve_begins_with_the_first_finished_episode():
     run = repeat([point(100, None, episodes=0), *curve_of([1.0, 2.0])[1:]])
     at, values = curve(run, "land", "mean_return", env_steps_of_task)
     assert (at.tolist(), values.tolist()) == ([200.0], [2.0])
+
+
+def test_a_window_that_was_begun_anew_is_not_full():
+    points = curve_of([0.0, 260.0])
+    fresh = [points[0], replace(points[1], window_episodes=1)]
+    assert not time_to(repeat(fresh), "land", "mean_return", 250, env_steps_of_task).reached
+    full = [points[0], replace(points[1], window_episodes=100)]
+    assert time_to(repeat(full), "land", "mean_return", 250, env_steps_of_task).reached

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from pathnet_rl.study.statistics import kaplan_meier_median
 from pathnet_rl.transfer.robust import (
     bootstrap,
     interquartile_mean,
     iqm,
     iqm_band,
-    kaplan_meier_median,
     median_time,
     stratified_iqm,
 )

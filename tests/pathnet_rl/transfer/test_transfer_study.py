@@ -14,7 +14,9 @@ from make_runs import small_curriculum
 from typer.testing import CliRunner
 
 from pathnet_rl.cli import app
+from pathnet_rl.crew import JobsFailed
 from pathnet_rl.lock import sole_writer
+from pathnet_rl.run import Run
 from pathnet_rl.transfer.arms import choose_arms
 from pathnet_rl.transfer.report import write_report
 from pathnet_rl.transfer.study import (
@@ -225,3 +227,21 @@ def test_bad_input_is_refused_before_anything_is_written(curriculum_file, tmp_pa
     assert "--repeats 0" in refusal("study", curriculum_file, "--repeats", "0", "--out", out)
     assert "neither transfer.json nor study.json" in refusal("report", tmp_path)
     assert not out.exists()
+
+
+def test_a_run_that_fails_keeps_none_of_the_others(tmp_path):
+    study = create_or_continue(tmp_path / "s", small_curriculum(), choose_arms(["pathnet", "one-step"]), 1)
+    broken = study.run_directory("one-step", 0)
+    Run.create(broken, small_curriculum(network={"units": 9}), device="cpu")
+    listener = Silence()
+    with pytest.raises(JobsFailed, match=r"one-step seed 0 failed: .*cannot be resumed: its .*units is 9, not 8"):
+        run_study(study, listener, processes=1, device="cpu")
+    assert listener.heard == [("pathnet", 0)]
+    assert broken.is_dir(), "what is there is somebody's"
+
+
+def test_a_study_may_isolate_its_environments(tmp_path):
+    curriculum = small_curriculum(agent={"isolate": True})
+    study, listener = create_or_continue(tmp_path / "s", curriculum, choose_arms(["pathnet"]), 1), Silence()
+    run_study(study, listener, processes=1, device="cpu")
+    assert listener.heard == [("pathnet", 0)]
