@@ -59,6 +59,9 @@ def _way_on(run: Path, stored: list[Stored]) -> str:
             if Run.open(run).is_finished(each.manifest.run_files[RECORDS].bytes):
                 return f"finished: nothing is left to train; pathnet-rl evaluate {run}"
             return f"go on from {each.directory.relative_to(run)}: pathnet-rl resume {run}"
+    if stored:
+        place = stored[-1].directory.relative_to(run)
+        return f"there is nothing to go on from, but what {place} has learned is whole: pathnet-rl evaluate {run}"
     if checkpoints(run):
         return "there is nothing to go on from; train anew"
     return f"there is no checkpoint; pathnet-rl resume {run} starts from the beginning"

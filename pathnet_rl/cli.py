@@ -88,8 +88,18 @@ def _options(  # pyright: ignore[reportUnusedFunction] - Typer calls it
     version: Annotated[
         bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Say which version this is.")
     ] = False,
+    import_: Annotated[
+        list[str] | None,
+        typer.Option("--import", metavar="MODULE", help="Import it first: it registers environments of your own."),
+    ] = None,
 ) -> None:
     """Train PathNet agents on curricula of sub-tasks, and see what they reuse."""
+    from pathnet_rl.imports import import_named
+
+    try:
+        import_named(import_ or ())
+    except ImportError as error:
+        refuse(f"--import {' '.join(import_ or ())}: {error}; give a module of this directory or an installed one")
 
 
 def refuse(message: object) -> NoReturn:
@@ -492,7 +502,10 @@ def keys(
     chosen = [key for key in all_keys() if word is None or word.lower() in f"{key.place} {key.says}".lower()]
     if not chosen:
         refuse(f"{word}: is in no key; `pathnet-rl keys` lists them all")
-    Screen().print(keys_table(chosen))
+    screen = Screen()
+    if not screen.is_terminal:
+        screen.width = max(screen.width, 250)  # a line a key, for grep
+    screen.print(keys_table(chosen))
 
 
 @app.command()

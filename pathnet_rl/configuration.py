@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from pathnet_rl.complaints import Complaint, complaints_of, spell
+from pathnet_rl.complaints import Complaint, complaints_of, nearest, spell
 from pathnet_rl.settings import Settings
 from pathnet_rl.strict_yaml import LARGEST_FILE_BYTES, Document, Location, Problem, parse
 
@@ -175,7 +175,9 @@ def _override(document: Document, text: str) -> Location:
         last = depth == len(parts) - 1
         place = _place(target, part)
         if place is None:
-            raise ConfigurationError([f"--set {text}: {spell(tuple(location))}has no {part}; {_choices(target)}"])
+            raise ConfigurationError(
+                [f"--set {text}: {spell(tuple(location))}has no {part}; {_choices(target, part)}"]
+            )
         location.append(place)
         if last:
             target[place] = parsed.data
@@ -198,7 +200,8 @@ def _place(target: Any, part: str) -> str | int | None:
     return None
 
 
-def _choices(target: Any) -> str:
+def _choices(target: Any, part: str) -> str:
     if isinstance(target, list):
-        return f"give a number from 0 to {len(target) - 1} or a name"
+        names = [str(item["name"]) for item in target if isinstance(item, dict) and "name" in item]
+        return f"give a number from 0 to {len(target) - 1} or a name, {nearest(part, names)}"
     return "it is a single value"

@@ -1,6 +1,7 @@
 """The environments that sub-tasks name: registered, accepting their arguments, and alike in shape."""
 
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 import gymnasium
@@ -35,7 +36,8 @@ def environment_complaints(tasks: Mapping[int, SubTaskSettings]) -> Iterator[Com
             complaints = list(_space_complaints(task, env, place, shapes, index))
             env.close()
         except Exception as error:  # noqa: BLE001 - environments of others raise what they like
-            complaints = [Complaint((*place, "env_kwargs"), _one_line(error))]
+            key = "env_kwargs" if task.env_kwargs else "env"
+            complaints = [Complaint((*place, key), _one_line(task.env, error))]
         yield from complaints
     for index, shape in shapes.items():
         first = next(iter(shapes))
@@ -89,10 +91,15 @@ def _measure_complaints(
 
 def _nearest_id(env: str) -> str:
     """Suggest an id; ours come first, because the registry is long."""
-    ours = [row.env_id for row in pathnet_envs.catalogue()]
-    return nearest(env, ours if env.startswith("PathNet/") else list(gymnasium.registry))
+    module, _, name = env.rpartition(":")
+    if module:
+        return f"give {name} alone, and the module to the command: pathnet-rl --import {module} ..."
+    if env.startswith("PathNet/"):
+        return nearest(env, [row.env_id for row in pathnet_envs.catalogue()])
+    close = get_close_matches(env, list(gymnasium.registry), n=1)
+    own = "one of your own needs pathnet-rl --import MODULE ..."
+    return f"nearest: {close[0]}; {own}" if close else f"`pathnet-rl envs` lists the suite's; {own}"
 
 
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return f"the environment refuses: {text}"
+def _one_line(env: str, error: Exception) -> str:
+    return f"{env} fails: {type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")

@@ -18,6 +18,7 @@ from pathnet_rl.configuration import ConfigurationError
 from pathnet_rl.crew import leave_with_parent
 from pathnet_rl.curriculum import Curriculum
 from pathnet_rl.durable import NO_ROOM, remove_directory, write_file
+from pathnet_rl.imports import import_named
 from pathnet_rl.listener import Listener
 from pathnet_rl.lock import sole_writer
 from pathnet_rl.picture import PictureFiles
@@ -183,6 +184,7 @@ class _Teller:
 def work(curriculum_data: dict[str, Any], device: str, jobs: Any, results: Any) -> None:
     """Take jobs until the parent ends this process or is gone; what a :class:`pathnet_rl.crew.Crew` runs."""
     leave_with_parent()
+    import_named()
     torch.set_num_threads(1)
     curriculum = Curriculum.from_dict(curriculum_data, source="the study's curriculum")
     while True:

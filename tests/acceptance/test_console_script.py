@@ -193,3 +193,52 @@ def test_help_answers_without_torch(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert done.stdout.strip() == "[]"
+
+
+OWN = """
+import gymnasium, numpy as np
+
+class Line(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        return np.zeros(2, dtype=np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        return np.full(2, self.steps / 9, dtype=np.float32), float(action), self.steps == 9, False, {}
+
+gymnasium.register("My/Line-v0", Line)
+"""
+OWN_CURRICULUM = """
+name: own
+network: {layers: 2, modules: 8, active: 2, units: 8}
+search: {population: 2, generation_env_steps: 90, search_env_steps: 90}
+agent: {name: pathnet-dqn, lanes: 2, learning_starts: 20}
+tasks:
+  - {name: line, env: My/Line-v0, budget_env_steps: 180, advance: {measure: mean_return, threshold: 99}}
+  - {name: again, env: My/Line-v0, budget_env_steps: 180, advance: {measure: mean_return, threshold: 99}}
+"""
+
+
+def test_an_environment_of_ones_own_is_trained_studied_and_flown(tmp_path):
+    (tmp_path / "lines.py").write_text(OWN)
+    (tmp_path / "own.yaml").write_text(OWN_CURRICULUM)
+
+    def run(*arguments):
+        return subprocess.run([SCRIPT, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    refused = run("train", "own.yaml")
+    assert refused.returncode == 2 and "--import MODULE" in refused.stderr
+    missing = run("--import", "linse", "train", "own.yaml")
+    assert missing.returncode == 2 and "--import linse: No module named 'linse'" in missing.stderr
+    trained = run("--import", "lines", "train", "own.yaml")
+    assert trained.returncode == 0, trained.stderr
+    assert "line done: not mastered, return " in trained.stdout, "no success is reported, so none is told"
+    assert run("--import", "lines", "evaluate", "runs/own-seed0", "--episodes", "2").returncode == 0
+    studied = run("--import", "lines", "study", "own.yaml", "--arms", "pathnet", "--repeats", "1", "--out", "s")
+    assert studied.returncode == 0, studied.stderr
+    assert run("--import", "lines", "report", "s").returncode == 0

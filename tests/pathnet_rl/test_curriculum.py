@@ -92,11 +92,25 @@ BAD = [
     ),
     ("{name: pathnet-dqn, lanes: 8}", "fast", "c.yaml:5: agent: is no mapping; write {name: pathnet-dqn}"),
     ("LanderHover", "LanderHovr", '"PathNet/LanderHovr-v0" is not registered; nearest: PathNet/LanderHover-v0'),
-    ("PathNet/LanderHover-v0", "os:system", 'c.yaml:8: tasks[0].env: "os:system" is not registered'),
+    (
+        "PathNet/LanderHover-v0",
+        "os:system",
+        '"os:system" is not registered; give system alone, and the module to the command: ',
+    ),
     ("PathNet/LanderLand-v0", "Pendulum-v1", "give one with a flat box and discrete actions"),
-    ("PathNet/LanderHover-v0", "CartPole-v1", "c.yaml:9: tasks[0].env_kwargs: the environment refuses: "),
-    ("reward: sparse", "reward: spars", "c.yaml:9: tasks[0].env_kwargs: the environment refuses: reward: 'spars'"),
-    ("reward: sparse", "colour: red", "c.yaml:9: tasks[0].env_kwargs: the environment refuses: "),
+    ("PathNet/LanderHover-v0", "CartPole-v1", "c.yaml:9: tasks[0].env_kwargs: CartPole-v1 fails: TypeError: "),
+    (
+        "reward: sparse",
+        "reward: spars",
+        "tasks[0].env_kwargs: PathNet/LanderHover-v0 fails: ValueError: reward: 'spars'",
+    ),
+    ("reward: sparse", "colour: red", "c.yaml:9: tasks[0].env_kwargs: PathNet/LanderHover-v0 fails: TypeError: "),
+    (
+        "PathNet/LanderHover-v0",
+        "Cartpole-v1",
+        "nearest: CartPole-v1; one of your own needs pathnet-rl --import MODULE ...",
+    ),
+    ("PathNet/LanderHover-v0", "My/Line-v0", "`pathnet-rl envs` lists the suite's; one of your own needs"),
     ("level: adaptive", "level: easy", 'c.yaml:10: tasks[0].level: "easy" is not allowed; known: adaptive, fixed'),
     (
         "threshold: 0.8",
@@ -157,6 +171,10 @@ def test_overrides_change_values_by_number_and_by_name(tmp_path):
     [
         ("network.modules=0", "--set network.modules=0: network.modules: 0 is out of range"),
         ("agent.lanez=3", "--set agent.lanez=3: agent.lanez: is no key here; nearest: lanes"),
+        (
+            "tasks.hovr.env=x",
+            "--set tasks.hovr.env=x: tasks: has no hovr; give a number from 0 to 1 or a name, nearest: hover",
+        ),
         ("tasks.9.env=x", "--set tasks.9.env=x: tasks: has no 9; give a number from 0 to 1 or a name"),
         ("seed.x=1", "--set seed.x=1: seed: has no x; it is a single value"),
         ("seed", "--set seed: is no key=value"),
