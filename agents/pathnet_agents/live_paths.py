@@ -49,6 +49,18 @@ class LivePaths:
         self._following = WorkingSet(self.target_net, *which)
         self._moved = False
         self._acting: dict[int, list[Tensor]] = {}
+        self._seen = self._versions()
+
+    def _versions(self) -> list[int]:
+        """Return how often anybody has written into the networks' numbers."""
+        stacks = [*self.net.stacks, *self.target_net.stacks]
+        stacks += [net.heads[self.task] for net in (self.net, self.target_net)]
+        return [stack.values_rmk._version for stack in stacks]  # noqa: SLF001 - Torch has no other name for it
+
+    def _heed(self) -> None:
+        """Take the numbers anew if somebody has written over them, such as into ``parameters()``."""
+        if self._versions() != self._seen:
+            self.gather()
 
     @property
     def members(self) -> int:
@@ -77,6 +89,7 @@ class LivePaths:
         Returns:
             ``(lanes, actions)``.
         """
+        self._heed()
         if (members == members[0]).all():
             return self._values_of(int(members[0]), features)
         if len(members) % self.members == 0:
@@ -96,6 +109,7 @@ class LivePaths:
 
     def compare(self, sample: Sample, target_next: Tensor) -> Differences:
         """Return double DQN's differences; see :func:`pathnet_agents.double_dqn.temporal_differences`."""
+        self._heed()
         return temporal_differences(self.working, self.target, sample, target_next=target_next)
 
     def descend(
@@ -121,4 +135,5 @@ class LivePaths:
         if moved:
             self.working.write_back()
             self._following.write_back()
+            self._seen = self._versions()
         return moved

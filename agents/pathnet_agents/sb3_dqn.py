@@ -45,7 +45,11 @@ class PathNetDQN(TaskByTask):
     ``search_steps`` the best one learns on alone. :meth:`freeze_task` ends a task. All tasks share the
     observation space, the actions and the number of environments.
 
-    Arguments not named here are those of ``stable_baselines3.DQN``, in the same order.
+    Arguments not named here are those of ``stable_baselines3.DQN``, in the same order. Five defaults are others,
+    for tasks of some 50,000 steps on small observations: learning_rate 5e-4 (DQN: 1e-4), buffer_size
+    100,000 (1,000,000), learning_starts 1,000 (100), batch_size 64 (32), target_update_interval 250 (10,000).
+
+    Modules learn by a step of their own, not by Torch's graph: what ``q_net`` returns has no gradient.
 
     Args:
         policy: ``"PathNetPolicy"``, which chooses what lies below the modules by the observation space; or DQN's
@@ -155,12 +159,14 @@ class PathNetDQN(TaskByTask):
 
     def _setup_model(self) -> None:
         self._check()
+        explore = self._explore
         super()._setup_model()
         self.exploration_schedule = LinearSchedule(
             self.exploration_initial_eps, self.exploration_final_eps, self.exploration_fraction
         )
-        if self._explore is None:
-            self._explore = numpy_generator(self.policy.seed, 0, "exploration")
+        self._explore = explore or numpy_generator(
+            self.policy.seed, 0, "exploration"
+        )  # as it was, if it was loaded
         search = self._search
         if search is not None and len(search.member_of_lane) != self.n_envs:  # loaded for another number of them
             search.spread(self.n_envs)
@@ -198,7 +204,15 @@ class PathNetDQN(TaskByTask):
             ValueError: If the file is cut short, or of another algorithm.
         """
         check_file(path)
-        return super().load(path, *args, **kwargs)
+        model = super().load(path, *args, **kwargs)
+        model.set_random_seed(kwargs.get("seed"))
+        return model
+
+    def set_random_seed(self, seed: int | None = None) -> None:
+        """Seed what Stable-Baselines3 draws from, and exploration; None leaves them alone."""
+        super().set_random_seed(seed)
+        if seed is not None:
+            self._explore = numpy_generator(seed, 0, "exploration")
 
     def _setup_learn(
         self,
@@ -208,6 +222,7 @@ class PathNetDQN(TaskByTask):
         tb_log_name: str = "run",
         progress_bar: bool = False,
     ) -> tuple[int, BaseCallback]:
+        self._agree()
         search = self._current()
         if not search.env_steps:
             search.plan(self._search_settings(total_timesteps))
@@ -292,6 +307,8 @@ class PathNetDQN(TaskByTask):
         """Let every member learn from batches of its own, ``gradient_steps`` times."""
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
+        if gradient_steps < 1:
+            return
         losses = [self._update(batch_size) for _ in range(gradient_steps)]
         self._n_updates += gradient_steps
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")

@@ -174,6 +174,7 @@ class PathQNetwork(PathModule):
         """Where :meth:`predict` goes."""
         self.extractor_frozen = False
         self._greedy: WorkingSet | None = None
+        self._seen: list[int] = []
         self.bind()
 
     def _make_net(self, device: str) -> PathNet:
@@ -199,15 +200,23 @@ class PathQNetwork(PathModule):
             "state_names": self.state_names,
         }
 
+    def _own_stacks(self) -> dict[str, Stack]:
+        """Return the stacks of the network by their parameters' names."""
+        layers = {f"layer_{index}": stack for index, stack in enumerate(self.net.stacks)}
+        return {**layers, **{f"head_{index}": head for index, head in enumerate(self.net.heads.values())}}
+
     def bind(self) -> None:
         """Make the stacks of the network this module's parameters: the same memory under a name."""
-        stacks: dict[str, Stack] = {f"layer_{index}": stack for index, stack in enumerate(self.net.stacks)}
-        stacks.update({f"head_{index}": head for index, head in enumerate(self.net.heads.values())})
+        stacks = self._own_stacks()
         for name in [name for name in self._parameters if name.startswith(STACKS)]:
             del self._parameters[name]
         for name, stack in stacks.items():
             self.register_parameter(name, nn.Parameter(stack.values_rmk))
         self.forget()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.bind()  # a pickle holds the stacks and their parameters apart
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith(STACKS):
@@ -268,6 +277,11 @@ class PathQNetwork(PathModule):
         """Where the network lives."""
         return torch.device(self.net.device)
 
+    @property
+    def features_dim(self) -> int:
+        """Numbers that the modules see."""
+        return self.features_extractor.features_dim
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Move the network along when torch moves its parameters, such as by ``.to(device)``."""
         self.sync()
@@ -302,7 +316,9 @@ class PathQNetwork(PathModule):
         if self.route is None:
             raise RuntimeError("the policy knows no task yet: call learn() of its algorithm, or load a saved one")
         self.sync()
-        if self._greedy is None:
+        versions = [stack.values_rmk._version for stack in self._own_stacks().values()]  # noqa: SLF001 - as above
+        if self._greedy is None or versions != self._seen:
+            self._seen = versions
             path, head = self.route.path[None, None], np.array([[self.route.head]])
             self._greedy = WorkingSet(self.net, self.route.task, path, head)
         return self._greedy.forward(self.features(obs)[None, None])[0, 0]

@@ -245,6 +245,10 @@ class PathNetPolicy(PathModule):
         self.q_net_target.resemble(self.q_net)
         self._optimize()
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._optimize()
+
     def _optimize(self) -> None:
         """Name the present parameters to the optimizer; the modules move by the live paths' rule."""
         self.optimizer.param_groups[0]["params"] = list(self.q_net.parameters())
@@ -360,7 +364,7 @@ def _widths(net_arch: Any, layers: int | None, units: int | None) -> list[int]:
     given = f"net_arch={net_arch!r}" if net_arch is not None else f"layers={layers!r}, units={units!r}"
     if net_arch is None and _is_positive(layers or LAYERS):
         net_arch = [UNITS if units is None else units] * (LAYERS if layers is None else layers)
-    if not isinstance(net_arch, list) or not net_arch or not all(map(_is_positive, net_arch)):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    if not isinstance(net_arch, list | tuple) or not net_arch or not all(map(_is_positive, net_arch)):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
         raise ValueError(
             f"policy_kwargs: {given} must name one layer or more by its width, such as net_arch=[64, 64]: a path "
             "leads through layers"

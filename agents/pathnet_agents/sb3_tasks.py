@@ -1,6 +1,9 @@
 """Learning task after task with one Stable-Baselines3 algorithm: what begins, ends and is gone back to."""
 
+import io
+import pathlib
 import warnings
+from collections.abc import Iterable
 from itertools import count, takewhile
 from typing import Any, Literal, Self
 
@@ -45,6 +48,7 @@ class TaskByTask(OffPolicyAlgorithm):
     @property
     def paths(self) -> dict[str, list[list[int]]]:
         """The modules of every task's path, by layer; the current task with its best path so far."""
+        self._agree()
         paths = {name: to_lists(route.path) for name, route in self.policy.routes.items()}
         if self._search is not None:
             paths[self._search.task] = to_lists(self._search.best_path)
@@ -199,6 +203,7 @@ class TaskByTask(OffPolicyAlgorithm):
         Raises:
             ValueError: If there is no current task, or nothing was learned for it.
         """
+        self._agree()
         if self._search is None or not self._search.env_steps:
             last = next(reversed(self.policy.routes), None)
             begun = f"task {self._search.task!r} has not been updated yet" if self._search else "no task is begun"
@@ -244,6 +249,20 @@ class TaskByTask(OffPolicyAlgorithm):
     ) -> None:
         """Take parameters, and the tasks they belong to; see ``stable_baselines3.DQN.set_parameters``."""
         super().set_parameters(load_path_or_dict, exact_match, device)
+        self._agree()
+
+    def save(
+        self,
+        path: str | pathlib.Path | io.BufferedIOBase,
+        exclude: Iterable[str] | None = None,
+        include: Iterable[str] | None = None,
+    ) -> None:
+        """Save everything but the replay; see ``stable_baselines3.DQN.save``."""
+        self._agree()
+        super().save(path, exclude, include)
+
+    def _agree(self) -> None:
+        """Search among the paths that the policy has, where somebody has loaded others into it."""
         live, search = self.policy.live, self._search
         if live is None:
             self._search = None

@@ -326,3 +326,30 @@ def test_a_tournament_leaves_the_target_network_behind_as_it_was():
     model.learn(800)
     assert not model._search.searching
     assert torch.equal(model.q_net_target.layer_0, before)
+
+
+def explored(model):
+    model.exploration_rate = 1.0
+    return [int(model.predict(np.zeros(4, dtype=np.float32))[0]) for _ in range(20)]
+
+
+def test_a_seed_reaches_exploration(tmp_path):
+    model = make_model().learn(200)
+    first, second = (explored(model) for _ in range(2) if model.set_random_seed(7) is None)
+    assert first == second
+    model.save(tmp_path / "model")
+    one, same, other = (explored(PathNetDQN.load(tmp_path / "model", seed=seed)) for seed in (1, 1, 2))
+    assert one == same != other
+    assert explored(PathNetDQN.load(tmp_path / "model")) == explored(model), "unseeded it goes on"
+
+
+def test_no_gradient_steps_are_none():
+    model = make_model().learn(150)
+    updates = model._n_updates
+    model.train(gradient_steps=0)
+    assert model._n_updates == updates
+
+
+def test_widths_may_be_a_tuple():
+    model = PathNetDQN("MlpPolicy", "CartPole-v1", policy_kwargs={"net_arch": (8, 8)})
+    assert model.policy.net_arch == [8, 8]

@@ -1,11 +1,13 @@
 from copy import deepcopy
 
+import cloudpickle
 import numpy as np
 import pytest
 import torch
 from sb3_models import CARTPOLE, TwoLights, make_model, numbers, observations, q_values
 from torch import nn
 
+from pathnet_agents import PathNetDQN
 from pathnet_agents.sb3_network import STRUCTURE, Route, route_of
 
 
@@ -126,3 +128,37 @@ def test_parameters_are_as_they_are_now_whoever_asks():
     assert changed == [True] * online + [False] * online
     assert all(isinstance(parameter, nn.Parameter) for parameter in model.policy.parameters())
     assert numbers(model).keys() >= {"q_net.layer_0", "q_net_target.head_0"}
+
+
+def test_numbers_that_are_written_into_parameters_act_and_learn_on():
+    model = make_model().learn(900)
+    observation = torch.rand(5, 4)
+    model.q_net(observation)
+    with torch.no_grad():
+        for parameter in model.q_net.parameters():
+            parameter.zero_()
+    assert not model.q_net(observation).any()
+    model.learn(8, reset_num_timesteps=False)
+    assert max(float(parameter.detach().abs().max()) for parameter in model.q_net.parameters()) < 0.1
+
+
+def test_a_pickled_model_learns_and_is_saved(tmp_path):
+    model = cloudpickle.loads(cloudpickle.dumps(make_model().learn(900)))
+    before = [parameter.clone() for parameter in model.q_net.parameters()]
+    model.learn(200, reset_num_timesteps=False)
+    assert not all(torch.equal(*pair) for pair in zip(before, model.q_net.parameters(), strict=True))
+    model.save(tmp_path / "model")
+    observation = torch.rand(5, 4)
+    loaded = PathNetDQN.load(tmp_path / "model")
+    assert torch.equal(loaded.q_net(observation), model.q_net(observation))
+
+
+@pytest.mark.parametrize("steps", [150, 900])
+def test_a_policy_that_is_given_anothers_state_goes_on_along_its_paths(steps):
+    model, other = make_model(seed=0).learn(900), make_model(seed=1).learn(steps)
+    other.policy.load_state_dict(model.policy.state_dict())
+    observation = torch.rand(5, 4)
+    assert other.paths == model.paths
+    other.learn(0, reset_num_timesteps=False)
+    assert torch.equal(other.q_net(observation), model.q_net(observation))
+    other.learn(100, reset_num_timesteps=False)
