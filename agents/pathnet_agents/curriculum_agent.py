@@ -134,7 +134,6 @@ class CurriculumAgent:
         if state is None and self._replay is not None:
             sub_task.replay.adopt(self._replay)
         ancestor = self._ancestor(sub_task) if state is None else self._named(state[0]["ancestor"])
-        sub_task.explores_since = sub_task.env_steps  # the flights that found the ancestor explored nothing
         return Lesson(
             sub_task,
             ancestor,

@@ -164,9 +164,8 @@ class PathNetDQN(TaskByTask):
         self.exploration_schedule = LinearSchedule(
             self.exploration_initial_eps, self.exploration_final_eps, self.exploration_fraction
         )
-        self._explore = explore or numpy_generator(
-            self.policy.seed, 0, "exploration"
-        )  # as it was, if it was loaded
+        # A loaded agent explores on where it was, whatever seed it was made with.
+        self._explore = explore or numpy_generator(self.policy.seed, 0, "exploration")
         search = self._search
         if search is not None and len(search.member_of_lane) != self.n_envs:  # loaded for another number of them
             search.spread(self.n_envs)

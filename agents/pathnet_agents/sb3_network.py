@@ -316,7 +316,8 @@ class PathQNetwork(PathModule):
         if self.route is None:
             raise RuntimeError("the policy knows no task yet: call learn() of its algorithm, or load a saved one")
         self.sync()
-        versions = [stack.values_rmk._version for stack in self._own_stacks().values()]  # noqa: SLF001 - as above
+        stacks = self._own_stacks().values()
+        versions = [stack.values_rmk._version for stack in stacks]  # noqa: SLF001 - Torch has no other name for it
         if self._greedy is None or versions != self._seen:
             self._seen = versions
             path, head = self.route.path[None, None], np.array([[self.route.head]])

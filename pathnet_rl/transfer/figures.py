@@ -134,7 +134,9 @@ def sub_tasks(comparison: Comparison) -> Figure:
             axes.axhline(row + 0.5, color=GRID, lw=0.7)
     panels[0].set_yticks(range(len(names)), names)
     panels[0].set_ylim(len(names) - 0.5, -0.5)
-    panels[0].set_xlim(right=1.02)
+    lowest = min(panels[0].get_xlim()[0], 0.9)
+    panels[0].set_xlim(lowest, 1 + 0.03 * (1 - lowest))  # room for a dot at 1, and no rate beyond it
+    panels[0].set_xticks([tick for tick in panels[0].get_xticks() if lowest <= tick <= 1])
     panels[1].set_xscale("log")
     panels[1].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     panels[1].xaxis.set_major_formatter(FuncFormatter(_thousands))
