@@ -71,8 +71,8 @@ class PathNetDQNSettings(AgentSettings):
     epsilon_end: Probability = 0.03
     """Exploration after the decay."""
     epsilon_decay_env_steps: int = Field(default=30_000, ge=1, le=1_000_000_000)
-    """Environment steps of the linear decay, the flights that find the path to continue among them: the more earlier
-    paths there are, the less is explored. Without them four seeds of the curriculum took a fifth more steps."""
+    """Environment steps of the linear decay, the flights that find the path to continue among them: with more
+    earlier paths less is explored. Without them four seeds of the curriculum took a fifth more steps."""
 
     step_timeout_s: float = Field(default=60.0, ge=0.0, le=86_400.0)
     """Seconds that a step of all lanes may take before the environment at it is replaced; 0 for no limit."""
