@@ -125,7 +125,7 @@ def slope(x: Sequence[float], y: Sequence[float]) -> float:
         y: ``(points,)``.
 
     Example:
-        >>> slope([1, 2, 4], [0.0, 1.0, 3.0])
+        >>> round(slope([1, 2, 4], [0.0, 1.0, 3.0]), 6)
         1.0
     """
     offsets = np.array(x, dtype=float) - np.mean(x)
