@@ -83,7 +83,11 @@ class Run:
         """
         config = directory / CONFIG
         if not config.is_file():
-            raise RunError(f"{directory} is no run: {CONFIG} is missing; give a directory that `train` wrote")
+            inside = next(iter(sorted(directory.glob(f"*/*/{CONFIG}"))), None)
+            remedy = (
+                f"one of a study's runs, such as {inside.parent}" if inside else "a directory that `train` wrote"
+            )
+            raise RunError(f"{directory} is no run: {CONFIG} is missing; give {remedy}")
         try:
             if config.stat().st_size > LARGEST_CONFIG_BYTES:
                 raise ValueError(f"larger than {LARGEST_CONFIG_BYTES} bytes")

@@ -21,6 +21,12 @@ def test_what_is_created_is_opened_again(run):
     assert checkpoints(run.directory) == []
 
 
+def test_a_studys_directory_is_no_run_but_holds_some(tmp_path):
+    run = Run.create(tmp_path / "pathnet" / "seed0", CURRICULUM, device="cpu")
+    with pytest.raises(RunError, match=f"is no run: .*; give one of a study's runs, such as {run.directory}"):
+        Run.open(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("override", "words"),
     [
