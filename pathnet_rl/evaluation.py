@@ -1,6 +1,7 @@
 """Evaluation of held-out episodes: rates and means with their intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -31,7 +32,12 @@ def success(evaluation: Evaluation, *, interval: bool = True) -> str:
     return f"{evaluation.success_rate:.0%}" + (f" ({low:.0%} to {high:.0%})" if interval else "")
 
 
-def success_of(successes: Sequence[bool]) -> tuple[float | None, tuple[float, float] | None]:
+def success_in(info: Mapping[str, Any]) -> bool | None:
+    """Return whether an episode's last info reports success, None where it says nothing of it."""
+    return bool(info["is_success"]) if "is_success" in info else None
+
+
+def _rate(successes: Sequence[bool]) -> tuple[float | None, tuple[float, float] | None]:
     """Return the rate of success and Wilson's 95% interval, None for both of nothing."""
     if not successes:
         return None, None
@@ -54,7 +60,7 @@ def evaluation_of(
         measured: The numbers of the info that was asked for, if one was.
     """
     episodes = len(returns)
-    rate, interval = success_of([success for success in successes if success is not None])
+    rate, interval = _rate([success for success in successes if success is not None])
     spread = float(np.std(returns, ddof=1)) if episodes > 1 else 0.0
     margin = float(stats.t.ppf(0.975, max(episodes - 1, 1))) * spread / episodes**0.5
     mean = float(np.mean(returns))

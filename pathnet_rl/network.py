@@ -43,6 +43,11 @@ class Stack:
         """The biases as a view ``(replicas, modules, units)``."""
         return self.values_rmk[..., -self.shape.units :]
 
+    @property
+    def version(self) -> int:
+        """How often anybody has written into the numbers, through views and parameters of the same memory too."""
+        return self.values_rmk._version  # noqa: SLF001 - Torch has no other name for it
+
     def copy_rows(self, replica: int, sources: Sequence[int], targets: Sequence[int]) -> None:
         """Overwrite rows, state included, with copies of others."""
         for tensor in (self.values_rmk, *self.state_rmk.values(), self.updates_rm):

@@ -9,7 +9,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from pathnet_rl.evaluation import evaluation_of
+from pathnet_rl.evaluation import evaluation_of, success_in
 from pathnet_rl.records import Evaluation
 
 ENTRY_POINTS = "pathnet_rl.models"
@@ -64,11 +64,11 @@ class SavedModel:
 
     def evaluate(self, task: str, episodes: int, seed: int) -> Evaluation:
         """Fly a task's path greedily; episodes follow from the first one's seed."""
-        successes: list[bool] = []
+        successes: list[bool | None] = []
 
         def note(local: dict[str, Any], _: dict[str, Any]) -> None:
             if local["done"]:
-                successes.append(bool(local["info"].get("is_success", False)))
+                successes.append(success_in(local["info"]))
 
         self._env.seed(seed)
         model = self.model.use_task(task)

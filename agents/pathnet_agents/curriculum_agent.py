@@ -11,12 +11,11 @@ import torch
 from pathnet_agents.greedy import GreedyPolicy, summarise
 from pathnet_agents.lanes import HeldOut
 from pathnet_agents.lesson import Lesson
-from pathnet_agents.patience import Patience
 from pathnet_agents.population import Ancestor
 from pathnet_agents.progressive import Columns
 from pathnet_agents.replay import Replay
 from pathnet_agents.settings import PathNetDQNSettings
-from pathnet_agents.sub_task import SubTask, make_replay, recipe_of
+from pathnet_agents.sub_task import SubTask, make_replay, patience_of, recipe_of
 from pathnet_agents.transfer import FineTune, FreezePaths, FreshNetworks, Gathered, Plan, Transfer, under
 from pathnet_rl.agent import Checkpoint
 from pathnet_rl.optimizer import Adam
@@ -223,8 +222,7 @@ class CurriculumAgent:
         """
         learned = self.learned[task]
         policy = GreedyPolicy(self._gather(learned), self.actions, self.device)
-        patience = Patience(self.dqn.step_timeout_s, self.dqn.failures_per_hour)
-        held_out = HeldOut(recipe_of(learned.settings, self.dqn), patience=patience)
+        held_out = HeldOut(recipe_of(learned.settings, self.dqn), patience=patience_of(self.dqn))
         try:
             return summarise(held_out.run(policy, episode_seeds(seed, learned.index, "evaluation", episodes)))
         finally:

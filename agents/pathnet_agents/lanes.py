@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pathnet_agents.lane_env import Recipe
 from pathnet_agents.patience import Patience
+from pathnet_rl.evaluation import success_in
 from pathnet_rl.rng import numpy_generator
 
 Policy: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.int64]]  # (batch, inputs) -> (batch,)
@@ -212,9 +213,8 @@ class HeldOut:
                     self._note_failure(info["failure"], seeds[position])
                     waiting.append(position)
                 else:
-                    success = bool(info["is_success"]) if "is_success" in info else None
                     measured = None if self._measure is None else float(info[self._measure])
-                    done[position] = Episode(position, total, steps, success, measured)
+                    done[position] = Episode(position, total, steps, success_in(info), measured)
                 self._start(lane, waiting, flying, seeds, batch)
         return [done[position] for position in range(len(seeds))]
 

@@ -55,7 +55,7 @@ class LivePaths:
         """Return how often anybody has written into the networks' numbers."""
         stacks = [*self.net.stacks, *self.target_net.stacks]
         stacks += [net.heads[self.task] for net in (self.net, self.target_net)]
-        return [stack.values_rmk._version for stack in stacks]  # noqa: SLF001 - Torch has no other name for it
+        return [stack.version for stack in stacks]
 
     def _heed(self) -> None:
         """Take the numbers anew if somebody has written over them, such as into ``parameters()``."""

@@ -316,8 +316,7 @@ class PathQNetwork(PathModule):
         if self.route is None:
             raise RuntimeError("the policy knows no task yet: call learn() of its algorithm, or load a saved one")
         self.sync()
-        stacks = self._own_stacks().values()
-        versions = [stack.values_rmk._version for stack in stacks]  # noqa: SLF001 - Torch has no other name for it
+        versions = [stack.version for stack in self._own_stacks().values()]
         if self._greedy is None or versions != self._seen:
             self._seen = versions
             path, head = self.route.path[None, None], np.array([[self.route.head]])

@@ -64,7 +64,7 @@ class SubTask:
         """Decisions taken since the listener last looked, in words."""
         self.level = level_of(settings, seed, index)
         recipe = recipe_of(settings, dqn)
-        patience = Patience(dqn.step_timeout_s, dqn.failures_per_hour)
+        patience = patience_of(dqn)
         self.lanes = Lanes(recipe, dqn.lanes, seed, index, next_level=self.level.ask, patience=patience)
         self.held_out = HeldOut(recipe, patience=patience)
         self.replay = make_replay(dqn, transfer, seed, index, settings.discount)
@@ -356,6 +356,11 @@ def recipe_of(settings: SubTaskSettings, dqn: PathNetDQNSettings) -> Recipe:
         isolated=dqn.isolate,
         silent_s=2 * dqn.step_timeout_s,
     )
+
+
+def patience_of(dqn: PathNetDQNSettings) -> Patience:
+    """Return how much is borne from a sub-task's environments."""
+    return Patience(dqn.step_timeout_s, dqn.failures_per_hour)
 
 
 def make_replay(

@@ -14,11 +14,11 @@ import numpy as np
 from pydantic import Field
 
 from pathnet_rl.agent import Checkpoint
-from pathnet_rl.evaluation import evaluation_of
+from pathnet_rl.evaluation import evaluation_of, success_in
 from pathnet_rl.records import Evaluation, GenerationRecord, Record, SubTaskRecord
 from pathnet_rl.rng import episode_seeds
 from pathnet_rl.settings import AgentSettings, NetworkSettings, Probability, SearchSettings, SubTaskSettings
-from pathnet_rl.transfer.course import REPORTED_EPISODES, Course, Flight, measure, success_in
+from pathnet_rl.transfer.course import REPORTED_EPISODES, Course, Flight, measure
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -1,9 +1,8 @@
 """The course of the baseline's training: its latest episodes, and when it is verified or ended like PathNet-DQN."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -20,11 +19,6 @@ class Flight:
     episode_return: float
     steps: int
     success: bool | None  # None where the environment does not report it
-
-
-def success_in(info: Mapping[str, Any]) -> bool | None:
-    """Return whether an episode's last info reports success, None where it says nothing of it."""
-    return bool(info["is_success"]) if "is_success" in info else None
 
 
 def measure(settings: SubTaskSettings, success_rate: float | None, mean_return: float) -> float:

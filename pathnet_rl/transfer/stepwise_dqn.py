@@ -7,7 +7,7 @@ from stable_baselines3 import DQN
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.type_aliases import TrainFreq
 
-from pathnet_rl.transfer.course import success_in
+from pathnet_rl.evaluation import success_in
 
 FinishedEpisode = tuple[float, int, bool | None]  # return, environment steps, success if it is reported
 

@@ -95,14 +95,14 @@ BAD = [
     (
         "PathNet/LanderHover-v0",
         "os:system",
-        '"os:system" is not registered; give system alone, and the module to the command: ',
+        'c.yaml:8: tasks[0].env: "os:system" is not registered; give system alone, and the module to the command: ',
     ),
     ("PathNet/LanderLand-v0", "Pendulum-v1", "give one with a flat box and discrete actions"),
     ("PathNet/LanderHover-v0", "CartPole-v1", "c.yaml:9: tasks[0].env_kwargs: CartPole-v1 fails: TypeError: "),
     (
         "reward: sparse",
         "reward: spars",
-        "tasks[0].env_kwargs: PathNet/LanderHover-v0 fails: ValueError: reward: 'spars'",
+        "c.yaml:9: tasks[0].env_kwargs: PathNet/LanderHover-v0 fails: ValueError: reward: 'spars'",
     ),
     ("reward: sparse", "colour: red", "c.yaml:9: tasks[0].env_kwargs: PathNet/LanderHover-v0 fails: TypeError: "),
     (
