@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from pathnet_rl.agent import Agent
 from pathnet_rl.checkpoint import CheckpointError, Stored, checkpoints, newest_whole
+from pathnet_rl.device import set_up
 from pathnet_rl.durable import NO_ROOM, remove_directory
 from pathnet_rl.listener import Listener
 from pathnet_rl.records import GenerationRecord, Record, SubTaskRecord
@@ -14,29 +13,9 @@ from pathnet_rl.run import CONFIG, RECORDS, RecordFile, Run
 from pathnet_rl.saving import Pace, Saver
 
 
-class DeviceError(Exception):
-    """A device that is not there; the message says what is."""
-
-
-def choose_device(asked: str) -> str:
-    """Return the Torch device for ``auto``, ``cpu`` or ``cuda``.
-
-    Raises:
-        DeviceError: If ``cuda`` is asked for and there is none; nothing falls back in silence.
-    """
-    available = torch.cuda.is_available()
-    if asked == "auto":
-        return "cuda" if available else "cpu"
-    if asked == "cuda" and not available:
-        raise DeviceError("--device cuda: Torch sees no CUDA device here; use --device cpu or auto")
-    return asked
-
-
 def build_agent(run: Run, device: str) -> Agent:
     """Make the agent that the run's curriculum names."""
-    # Modules are small: a second thread gains nothing on one path and under 20% on eight, and would take the
-    # core that another seed could use (tests/benchmarks/update_cost.py).
-    torch.set_num_threads(1)
+    set_up(device)
     curriculum = run.curriculum
     return curriculum.agent.build(curriculum.network, curriculum.search, seed=curriculum.seed, device=device)
 

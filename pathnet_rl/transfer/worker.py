@@ -10,13 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from pathnet_rl.agent import AgentError
 from pathnet_rl.checkpoint import CheckpointError
 from pathnet_rl.configuration import ConfigurationError
 from pathnet_rl.crew import leave_with_parent
 from pathnet_rl.curriculum import Curriculum
+from pathnet_rl.device import set_up
 from pathnet_rl.durable import NO_ROOM, remove_directory, write_file
 from pathnet_rl.imports import import_named
 from pathnet_rl.listener import Listener
@@ -185,7 +184,7 @@ def work(curriculum_data: dict[str, Any], device: str, jobs: Any, results: Any) 
     """Take jobs until the parent ends this process or is gone; what a :class:`pathnet_rl.crew.Crew` runs."""
     leave_with_parent()
     import_named()
-    torch.set_num_threads(1)
+    set_up(device)
     curriculum = Curriculum.from_dict(curriculum_data, source="the study's curriculum")
     while True:
         job: Job = jobs.get()

@@ -74,11 +74,11 @@ def plain_rate(study: StudySettings, task: DigitTask, threads: int) -> float:
     return rate
 
 
-def make_shift(modules: int = 10) -> Shift:
+def make_shift(modules: int = 10, slots: int = SLOTS, device: str = "cpu") -> Shift:
     """Return a process's repeats, warmed up, with nothing that could finish."""
     study = load_study("mnist_first_path", [f"network.modules={modules}", "search.threshold=1.0"])
-    shift = Shift(study, SLOTS, "cpu")
-    for index in range(SLOTS):
+    shift = Shift(study, slots, device)
+    for index in range(slots):
         shift.start(Job("search+search", index))
     shift.step()
     return shift

@@ -31,7 +31,9 @@ from pathnet_rl.working_set import WorkingSet
 BATCH, ACTIVE, ACTIONS, INPUTS, MAX_NORM, POPULATION = 64, 3, 4, 8, 10.0, 8
 
 
-def setting(paths: int, modules: int, units: int, layers: int) -> tuple[WorkingSet, list[Tensor], list[Sample]]:
+def setting(
+    paths: int, modules: int, units: int, layers: int, device: str = "cpu"
+) -> tuple[WorkingSet, list[Tensor], list[Sample]]:
     """Return random paths, a target network and transitions."""
     adam, generators = Adam(5e-4), [torch_generator(0, 0, "benchmark")]
     net = PathNet(
@@ -40,6 +42,7 @@ def setting(paths: int, modules: int, units: int, layers: int) -> tuple[WorkingS
         active=ACTIVE,
         generators=generators,
         state_names=adam.state_names,
+        device=device,
     )
     net.add_heads("task", paths, ACTIONS, generators)
     drawn = random_paths(paths, layers, modules, ACTIVE, numpy_generator(0, 0, "benchmark"))
@@ -49,7 +52,8 @@ def setting(paths: int, modules: int, units: int, layers: int) -> tuple[WorkingS
         observation, following = torch.randn(2, paths, BATCH, INPUTS, generator=generators[0])
         action = torch.randint(ACTIONS, (paths, BATCH), generator=generators[0])
         reward = torch.randn(paths, BATCH, generator=generators[0])
-        return Sample(observation, action, reward, following, torch.full((paths, BATCH), 0.99))
+        parts = (observation, action, reward, following, torch.full((paths, BATCH), 0.99))
+        return Sample(*(part.to(device) for part in parts))
 
     return working, working.copy_values(), [sample() for _ in range(50)]
 

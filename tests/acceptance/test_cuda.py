@@ -1,0 +1,130 @@
+"""What holds on a CUDA device: the CPU's numbers within rounding, and the same ones every time."""
+
+import json
+import subprocess
+import sys
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from durable_runs import assert_same_run
+from make_networks import heads_of
+
+from pathnet_agents import PathNetDQN
+from pathnet_rl.network import PathNet
+from pathnet_rl.optimizer import SGD, Adam
+from pathnet_rl.paths import random_paths
+from pathnet_rl.rng import numpy_generator, torch_generator
+from pathnet_rl.shapes import Conv, Dense, dense_layers
+from pathnet_rl.working_set import WorkingSet
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+
+SHORT = [f"--set=tasks.{task}.budget_env_steps=4000" for task in range(3)]
+DENSE = dense_layers(8, 32, 3)
+CONVOLUTIONAL = [Conv(1, 12, 12, 4), Conv(4, 6, 6, 4), Dense(36, 16)]
+OPTIONS = {  # every one that has arithmetic of its own
+    "usual": [],
+    "others": ["agent.prioritized=true", "agent.dueling=true", "agent.double=false", "agent.return_steps=3"],
+}
+
+
+def command(*words, status=0):
+    """Run the command as a user does, but for the script, which need not be installed."""
+    program = "from pathnet_rl.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, words)], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def learned(device, shapes, optimizer, members):
+    """Train paths for some steps on inputs drawn from a seed; return what they and their modules are then."""
+    generators = [torch_generator(7, replica, "modules") for replica in range(2)]
+    net = PathNet(
+        shapes, modules=6, active=3, generators=generators, state_names=optimizer.state_names, device=device
+    )
+    net.add_heads("a", members, 4, generators)
+    rng = numpy_generator(0, 0, "paths")
+    paths = np.stack([random_paths(members, net.layers, 6, 3, rng) for _ in range(2)])
+    working = WorkingSet(net, "a", paths, heads_of(paths), optimizer)
+    draw = torch_generator(0, 0, "inputs")
+    for _ in range(20):
+        inputs = torch.randn(2, members, 16, net.inputs, generator=draw).to(device)
+        wanted = torch.randn(2, members, 16, 4, generator=draw).to(device)
+        run = working.run(inputs)
+        working.step(run, (run.outputs - wanted) / 16, max_norm=5.0)
+    working.write_back()
+    return [run.outputs.cpu(), *(stack.values_rmk.cpu() for stack in (*net.stacks, net.heads["a"]))]
+
+
+@pytest.mark.parametrize("members", [1, 5])
+@pytest.mark.parametrize("optimizer", [Adam(1e-3), SGD(1e-2)], ids=["adam", "sgd"])
+@pytest.mark.parametrize(
+    "shapes",
+    [dense_layers(8, 32, 3), [Conv(1, 12, 12, 4), Conv(4, 6, 6, 4), Dense(36, 16)]],
+    ids=["dense", "convolution"],
+)
+def test_training_on_cuda_is_that_on_the_cpu_within_rounding(shapes, optimizer, members):
+    for there, here in zip(
+        learned("cuda", shapes, optimizer, members), learned("cpu", shapes, optimizer, members), strict=True
+    ):
+        torch.testing.assert_close(there, here, rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_a_curriculum_on_cuda_is_the_same_every_time_and_can_be_flown_on_the_cpu(tmp_path, options):
+    words = ["train", "lander_quick", "--device", "cuda", *SHORT, *(f"--set={key}" for key in OPTIONS[options])]
+    for name in ("one", "two"):
+        assert "on cuda" in command(*words, "--out", tmp_path / name)
+    assert_same_run(tmp_path / "one", tmp_path / "two")
+    for device in ("cuda", "cpu"):
+        assert "hover" in command("evaluate", tmp_path / "one", "--episodes", "5", "--device", device)
+
+
+def test_an_interrupted_training_on_cuda_ends_as_it_would_have(tmp_path):
+    words = ["train", "lander_quick", "--device", "cuda", *SHORT]
+    command(*words, "--out", tmp_path / "whole")
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from pathnet_rl.cli import main; main()", *words, "--out", tmp_path / "cut",
+         "--checkpoint-env-steps", "1000"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    records = tmp_path / "cut" / "records.jsonl"
+    while not (records.exists() and len(records.read_bytes().splitlines()) > 5):
+        assert process.poll() is None
+    process.kill()
+    process.wait()
+    command("resume", tmp_path / "cut")
+    assert_same_run(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_a_digit_study_on_cuda_is_the_same_every_time(tmp_path):
+    words = ["study", "mnist_quick", "--device", "cuda", "--repeats", "3", "--set", "search.limit_generations=20"]
+    found = []
+    for name in ("one", "two"):
+        command(*words, "--out", tmp_path / name)
+        lines = (tmp_path / name / "repeats.jsonl").read_text().splitlines()
+        found.append(sorted(json.dumps({**json.loads(line), "wall_s": 0}) for line in lines))
+    assert found[0] == found[1]
+    assert found[0]
+
+
+def test_path_net_dqn_learns_on_cuda_and_is_loaded_on_the_cpu(tmp_path):
+    model = PathNetDQN(
+        "PathNetPolicy", "CartPole-v1", device="cuda", seed=0, learning_starts=100, search_steps=600,
+        generation_steps=150, policy_kwargs={"modules": 8},
+    )  # fmt: skip
+    model.learn_task("balance", "CartPole-v1", total_timesteps=1_000)
+    model.freeze_task()
+    observations = np.stack([gymnasium.make("CartPole-v1").reset(seed=seed)[0] for seed in range(50)])
+    values = model.q_net(torch.from_numpy(observations).cuda()).cpu()
+    model.learn_task("again", "CartPole-v1", total_timesteps=1_000)
+    model.use_task("balance")
+    assert torch.equal(model.q_net(torch.from_numpy(observations).cuda()).cpu(), values)
+    model.save(tmp_path / "model.zip")
+    loaded = PathNetDQN.load(tmp_path / "model.zip", device="cpu").use_task("balance")
+    torch.testing.assert_close(loaded.q_net(torch.from_numpy(observations)), values, rtol=1e-4, atol=1e-4)
+    assert loaded.paths == model.paths
