@@ -66,10 +66,10 @@ def test_the_commands_run_in_the_order_they_stand_there(checkout):
 
 def test_the_install_and_test_commands_are_those_of_ci():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    install, test = next(command for command in commands() if "[dev]" in command), "pytest"
+    install, test = next(command for command in commands() if "[dev]" in command), "pytest -n auto"
     assert install.removeprefix("pip install ") in script
     assert test in commands()
-    assert re.search(r"^pytest$", script, re.MULTILINE)
+    assert re.search(r"^pytest -n auto$", script, re.MULTILINE)
 
 
 def test_tensorboard_finds_the_scalars_and_the_pictures(checkout):
