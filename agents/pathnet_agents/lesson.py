@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from pathnet_agents.population import Ancestor
+from pathnet_agents.progress import Kept, Progress
 from pathnet_agents.sub_task import REPORTED_EPISODES, SubTask
 from pathnet_agents.transfer import Gathered
 from pathnet_rl.agent import AgentError
@@ -17,28 +17,7 @@ from pathnet_rl.paths import Path, Paths, diversity, to_lists
 from pathnet_rl.records import Evaluation, GenerationRecord
 from pathnet_rl.search import Generation, PathSearch
 
-GAIN = 0.02  # thresholds by which a window must beat its best to count as progress
-RELAPSES = 3  # collapses from the same weights that send the sub-task back to searching
-COLLAPSE = 0.6  # thresholds below its best at which a path is lost: three tenths of the levels, or of a rate most
 Phase = Literal["search", "consolidate"]
-
-
-@dataclass(frozen=True)
-class Verified:
-    """The weights that a verification has flown, so that they can be taken back."""
-
-    measured: float
-    path: Path
-    member: int
-    weights: Gathered
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """The weights of a consolidated path where its training had come furthest, and the level it was at."""
-
-    level: float
-    weights: Gathered
 
 
 class Lesson:
@@ -68,10 +47,8 @@ class Lesson:
         self.why = ""
         self.budget_env_steps = sub_task.settings.budget_env_steps
         self._verify_from = 0
-        self._best_progress = -np.inf
-        self._best_verified: Verified | None = None
-        self._snapshot: Snapshot | None = None
-        self._collapses = 0  # since the snapshot was taken
+        self._best_verified: Kept | None = None
+        self._progress = Progress(sub_task)
         self._wall_before, self._wall_started = 0.0, time.perf_counter()
         if state is None:
             self._begin(first_index=0)
@@ -101,7 +78,8 @@ class Lesson:
         self.member = 0
         self.sub_task.assign(len(evolution.population))
         self.search = PathSearch(evolution, first_index)
-        self._phase_started = self._last_gain = self.sub_task.env_steps
+        self._phase_started = self.sub_task.env_steps
+        self._progress.begin()
 
     @property
     def wall_s(self) -> float:
@@ -116,7 +94,7 @@ class Lesson:
             self._replace_failed(generation)
             self.path, self.member = generation.best_path, generation.best
             env_steps_per_s = (self.sub_task.env_steps - steps) / (time.perf_counter() - started)
-            stalled = phase == "consolidate" and self._stalled() and self.searches
+            stalled = phase == "consolidate" and self._progress.stalls(self.path) and self.searches
             verification = None
             if generation.index == 0 and self.ancestor is not None and self.transfer.keeps_paths:
                 verification = self._verify_ancestor(self.ancestor)
@@ -167,8 +145,8 @@ class Lesson:
         evaluation = task.verify(weights)
         measured = task.measured(evaluation)
         self._verify_from = task.env_steps + advance.verify_pause_env_steps
-        if self._best_verified is None or measured > self._best_verified.measured:
-            self._best_verified = Verified(measured, path, member, weights)
+        if self._best_verified is None or measured > self._best_verified.worth:
+            self._best_verified = Kept(measured, path, member, weights)
         self.mastered = measured >= advance.threshold
         verdict = "mastered" if self.mastered else "not yet"
         task.why.append(
@@ -203,7 +181,7 @@ class Lesson:
         if settings.on_fail == "repeat_easier" and self.budget_env_steps == settings.budget_env_steps:
             self.budget_env_steps *= 2
             self.sub_task.set_level(0.0)
-            self._last_gain, self._best_progress = self.sub_task.env_steps, -np.inf
+            self._progress.begin()
             self.sub_task.why.append(
                 f"budget of {settings.budget_env_steps} environment steps spent; once more, from the easiest level"
             )
@@ -221,7 +199,7 @@ class Lesson:
         assert best is not None  # mastery and a spent budget are verified
         self.path, self.member = best.path, best.member
         best.weights.restore()
-        return best.measured
+        return best.worth
 
     def _consolidate(self) -> None:
         """Let the best member learn on alone, in all lanes."""
@@ -231,36 +209,10 @@ class Lesson:
 
     def _search_again(self) -> None:
         """Search anew among fresh proposals; the replay stays, and so does what was verified best."""
-        steps = self.sub_task.env_steps - self._last_gain
+        steps = self._progress.env_steps_without_gain
         self.sub_task.explore_anew()
         self._begin(self.search.next_index)
-        self._best_progress, self._snapshot, self._collapses = -np.inf, None, 0
         self.sub_task.why.append(f"searching again: no gain for {steps} environment steps")
-
-    def _stalled(self) -> bool:
-        """Say whether a consolidated path has gained nothing for too long; one that has collapsed is put back."""
-        task = self.sub_task
-        progress = self._progress()
-        if progress is not None:
-            if progress > self._best_progress + GAIN:
-                self._best_progress, self._last_gain, self._collapses = progress, task.env_steps, 0
-                self._snapshot = Snapshot(task.level.value or 0.0, task.slow_weights(0, self.path))
-            elif self._snapshot is not None and progress < self._best_progress - COLLAPSE:
-                self._collapses += 1
-                task.set_level(self._snapshot.level)
-                task.put_back(self._snapshot.weights)
-                task.why.append(f"collapsed: the weights of {self._last_gain} environment steps are put back")
-        return self._collapses >= RELAPSES or task.env_steps - self._last_gain >= task.search.stall_env_steps
-
-    def _progress(self) -> float | None:
-        """Return how far training has come, in thresholds; None until its window is full."""
-        task, advance = self.sub_task, self.sub_task.settings.advance
-        value = task.window_measure()
-        if value is None or len(task.recent) < advance.window_episodes:
-            return None
-        # A level is worth more than any rate at the level before, so levels come first.
-        level = 2 * task.level.value if task.settings.level == "adaptive" and task.level.value else 0.0
-        return value / max(abs(advance.threshold), 1e-9) + level
 
     def _record(
         self,
@@ -318,25 +270,17 @@ class Lesson:
             "budget_env_steps": self.budget_env_steps,
             "phase_started": self._phase_started,
             "verify_from": self._verify_from,
-            "last_gain": self._last_gain,
-            "collapses": self._collapses,
-            "best_progress": self._best_progress if np.isfinite(self._best_progress) else None,
-            "best_verified": None if best is None else [best.measured, best.path.tolist(), best.member],
+            "progress": self._progress.state_dict(),
+            "best_verified": None if best is None else best.state_dict(),
             "rng": self.rng.bit_generator.state,
-            "snapshot_level": None if self._snapshot is None else self._snapshot.level,
             "wall_s": self.wall_s,
             "sub_task": self.sub_task.state_dict(),
         }
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Return the tensors of the sub-task, and the weights that were verified best."""
-        best = [] if self._best_verified is None else self._best_verified.weights.values
-        snapshot = [] if self._snapshot is None else self._snapshot.weights.values
-        return (
-            self.sub_task.tensors()
-            | {f"best.{layer}": tensor.detach() for layer, tensor in enumerate(best)}
-            | {f"snapshot.{layer}": tensor.detach() for layer, tensor in enumerate(snapshot)}
-        )
+        verified = {} if self._best_verified is None else self._best_verified.tensors("best")
+        return self.sub_task.tensors() | self._progress.tensors() | verified
 
     def _load(self, state: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
         self.mastered, self.why, self.searches = state["mastered"], state["why"], state["searches"]
@@ -345,22 +289,10 @@ class Lesson:
         self._enter(state["phase"], evolution, state["next_generation"])
         self.path, self.member = np.array(state["path"], dtype=np.int64), state["member"]
         self.budget_env_steps, self._verify_from = state["budget_env_steps"], state["verify_from"]
-        self._phase_started, self._last_gain = state["phase_started"], state["last_gain"]
-        self._collapses = state["collapses"]
-        self._best_progress = -np.inf if state["best_progress"] is None else state["best_progress"]
+        self._phase_started = state["phase_started"]
         self.rng.bit_generator.state = state["rng"]
         self._wall_before, self._wall_started = state["wall_s"], time.perf_counter()
         self.sub_task.load_state_dict(state["sub_task"], tensors)
+        self._progress.load_state_dict(state["progress"], tensors)
         if state["best_verified"] is not None:
-            measured, path, member = state["best_verified"]
-            path = np.array(path, dtype=np.int64)
-            self._best_verified = Verified(measured, path, member, self._kept("best", path, member, tensors))
-        if state["snapshot_level"] is not None:
-            kept = self._kept("snapshot", evolution.population[0], 0, tensors)
-            self._snapshot = Snapshot(state["snapshot_level"], kept)
-
-    def _kept(self, name: str, path: Path, member: int, tensors: Mapping[str, torch.Tensor]) -> Gathered:
-        """Return weights that :meth:`tensors` gave under this name."""
-        weights = self.sub_task.gather(path[None], np.array([member]))
-        weights.values = [tensors[f"{name}.{layer}"].clone() for layer in range(len(weights.values))]
-        return weights
+            self._best_verified = Kept.load(self.sub_task, "best", state["best_verified"], tensors)

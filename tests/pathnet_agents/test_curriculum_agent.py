@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import pathnet_envs  # noqa: F401 - registers the sub-tasks
-from pathnet_agents.lesson import RELAPSES
+from pathnet_agents.progress import RELAPSES
 from pathnet_agents.settings import PathNetDQNSettings
 from pathnet_agents.sub_task import SubTask
 from pathnet_rl.agent import AgentError, Checkpoint
@@ -310,13 +310,13 @@ def test_an_earlier_path_that_does_already_is_taken_as_it_is():
 def test_a_path_that_collapses_is_put_back():
     agent = make_agent(stall_env_steps=100_000)
     running = agent.learn_task(sub_task(budget_env_steps=40_000, advance=NEVER))
-    while agent._lesson is None or agent._lesson._snapshot is None:
+    while agent._lesson is None or agent._lesson._progress.kept is None:
         next(running)
     lesson = agent._lesson
-    kept, head = lesson._snapshot, agent.transfer.net.heads["spin"].values_rmk
-    lesson._best_progress += 10  # as if it had been far better then
+    kept, head = lesson._progress.kept, agent.transfer.net.heads["spin"].values_rmk
+    lesson._progress.best += 10  # as if it had been far better then
     record = next(running)
-    assert f"collapsed: the weights of {lesson._last_gain} environment steps are put back" in record.why
+    assert f"collapsed: the weights of {lesson._progress.gained_at} environment steps are put back" in record.why
     assert torch.equal(head[:, 0], kept.weights.values[-1][:, 0].flatten(1))
     task = lesson.sub_task
     assert not task.recent, "what it did meanwhile does not count"
@@ -328,11 +328,11 @@ def test_a_control_that_collapses_is_put_back_by_the_same_rule(kind):
     agent = make_agent(dqn={"transfer": kind}, stall_env_steps=800)
     learn(agent, sub_task("first"))
     running = agent.learn_task(sub_task(budget_env_steps=40_000, advance=NEVER))
-    while agent._lesson is None or agent._lesson._snapshot is None:
+    while agent._lesson is None or agent._lesson._progress.kept is None:
         next(running)
     lesson, why = agent._lesson, []
     for _ in range(2 * RELAPSES):
-        lesson._best_progress = 10.0
+        lesson._progress.best = 10.0
         why.append(next(running).why or "")
     assert sum("collapsed" in words for words in why) > RELAPSES
     assert not any("searching again" in words for words in why), "there is nothing to search"
@@ -341,15 +341,15 @@ def test_a_control_that_collapses_is_put_back_by_the_same_rule(kind):
 def test_a_path_that_collapses_again_and_again_is_searched_anew():
     agent = make_agent(stall_env_steps=100_000)
     running = agent.learn_task(sub_task(budget_env_steps=40_000, advance=NEVER))
-    while agent._lesson is None or agent._lesson._snapshot is None:
+    while agent._lesson is None or agent._lesson._progress.kept is None:
         next(running)
     lesson, why = agent._lesson, []
     while lesson.phase == "consolidate":
-        lesson._best_progress = 10.0  # nothing is ever as good as that
+        lesson._progress.best = 10.0  # nothing is ever as good as that
         why.append(next(running).why)
     assert sum("collapsed" in (words or "") for words in why) == RELAPSES
     assert "searching again: no gain for" in why[-1]
-    assert lesson._snapshot is None
+    assert lesson._progress.kept is None
 
 
 def test_what_is_refined_flies_before_it_learns_and_continues_the_ancestor_alone():
