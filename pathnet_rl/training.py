@@ -42,8 +42,8 @@ def _restore(agent: Agent, stored: Stored) -> None:
     try:
         agent.restore(stored.checkpoint)
     except Exception as error:  # agents of others raise what they like
-        why = " ".join(repr(error).split())
-        raise CheckpointError(f"{stored.directory} is whole, but not of this run's agent: {why}") from error
+        why = f"not of this run's agent, or of another version of it: {' '.join(repr(error).split())}"
+        raise CheckpointError(f"{stored.directory} is whole, but {why}") from error
 
 
 @dataclass(frozen=True)
