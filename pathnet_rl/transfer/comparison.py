@@ -170,20 +170,36 @@ class Comparison:
         """Return every comparison with the runs that learn the target alone, each measure corrected over arms."""
         found: list[Effect] = []
         for arm in self.arms:
-            if arm == TARGET_ONLY or ARMS[arm].ablation:
-                continue
-            found += self.paired("first 50 episodes", arm, TARGET_ONLY, self.jumpstart)
-            found += self.paired("final evaluation", arm, TARGET_ONLY, self.final)
-            found += self.paired("area between the curves / horizon", arm, TARGET_ONLY, self.mean_performance)
-            for threshold in self.target.thresholds:
-                for unit, cost in COSTS.items():
-                    if ARMS[arm].target_alone and cost is env_steps_of_run:
-                        continue  # nothing was learned before, so this is the line above
-                    question = f"{unit} to {threshold:g}"
-                    found += self.paired_times(
-                        question, arm, TARGET_ONLY, lambda run, at=threshold, by=cost: self.reach(run, at, by)
-                    )
+            if arm != TARGET_ONLY and not ARMS[arm].ablation:
+                found += self._on_the_target(arm, TARGET_ONLY)
         return corrected_by_measure(found)
+
+    def control_effects(self) -> list[Effect]:
+        """Return what sets pathnet apart from controls that learn all of it, each measure corrected over these."""
+        found: list[Effect] = []
+        for arm in self.arms:
+            if arm == PATHNET or ARMS[arm].ablation or ARMS[arm].target_alone:
+                continue
+            found += self._on_the_target(PATHNET, arm)
+            found += self.paired("success of all sub-tasks, each when learned", PATHNET, arm, mean_success)
+            found += self.paired("success of all sub-tasks in the end", PATHNET, arm, success_in_the_end)
+            found += self.paired("environment steps of the run", PATHNET, arm, lambda run: float(run.env_steps))
+        return corrected_by_measure(found)
+
+    def _on_the_target(self, arm: str, other: str) -> list[Effect]:
+        """Compare two arms on the target by every measure."""
+        found = self.paired("first 50 episodes", arm, other, self.jumpstart)
+        found += self.paired("final evaluation", arm, other, self.final)
+        found += self.paired("area between the curves / horizon", arm, other, self.mean_performance)
+        for threshold in self.target.thresholds:
+            for unit, cost in COSTS.items():
+                if ARMS[arm].target_alone and cost is env_steps_of_run:
+                    continue  # nothing was learned before, so this is the line above
+                question = f"{unit} to {threshold:g}"
+                found += self.paired_times(
+                    question, arm, other, lambda run, at=threshold, by=cost: self.reach(run, at, by)
+                )
+        return found
 
     def ablation_effects(self) -> list[Effect]:
         """Return every ablation's comparison with the unchanged curriculum, each measure corrected over arms."""
@@ -210,6 +226,15 @@ def mastery(run: Repeat, task: str) -> Reach:
 def mean_success(run: Repeat) -> float | None:
     """Return the mean success rate of a run's sub-tasks, each as it was frozen; None where none is reported."""
     rates = reported(run.tasks)
+    return float(np.mean(rates)) if rates else None
+
+
+def success_in_the_end(run: Repeat) -> float | None:
+    """Return the mean success rate of all sub-tasks after the last one; None where it was not measured.
+
+    Continual World's average performance (Wolczyk et al. 2021, arXiv:2105.10919).
+    """
+    rates = [measured.success_rate for measured in run.after.values() if measured.success_rate is not None]
     return float(np.mean(rates)) if rates else None
 
 

@@ -106,6 +106,7 @@ def _page(study: TransferStudy, comparison: Comparison, modules: _Modules, shown
         arms=tables.arm_rows(study, comparison),
         transfer=tables.transfer_rows(comparison),
         effects=tables.effect_rows(comparison.effects()),
+        control_effects=tables.effect_rows(comparison.control_effects()),
         sub_tasks=tables.sub_task_rows(comparison),
         forgetting=tables.forgetting_rows(comparison),
         checks=tables.forgetting_checks(comparison),

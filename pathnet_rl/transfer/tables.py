@@ -8,7 +8,15 @@ import numpy as np
 from pathnet_rl.study.report import spell_p
 from pathnet_rl.study.statistics import CONFIDENCE, Effect, Estimate
 from pathnet_rl.transfer.arms import ARMS, PATHNET, TARGET_ONLY
-from pathnet_rl.transfer.comparison import COSTS, Comparison, mastery, mean_success, median_of, success_of
+from pathnet_rl.transfer.comparison import (
+    COSTS,
+    Comparison,
+    mastery,
+    mean_success,
+    median_of,
+    success_in_the_end,
+    success_of,
+)
 from pathnet_rl.transfer.forgetting import Forgetting, forgetting_of
 from pathnet_rl.transfer.measures import Reach
 from pathnet_rl.transfer.modules import Capacity, Reuse
@@ -83,6 +91,8 @@ def transfer_rows(comparison: Comparison) -> list[Row]:
         for name in ("jumpstart", "final", "mean_performance"):
             values = comparison.values(arm, getattr(comparison, name))
             row[name] = spell(iqm(list(values.values()))) if values else NOTHING
+        kept = comparison.values(arm, success_in_the_end)
+        row["in_the_end"] = spell(iqm(list(kept.values())), ".3f") if kept else NOTHING
         row["forward_transfer"] = NOTHING if arm == TARGET_ONLY else spell(comparison.forward_transfer(arm), ".3f")
         row["times"] = [
             [

@@ -1,8 +1,10 @@
 """Arms side by side: thresholds, pairs and forward transfer of hand-made runs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from make_runs import curve_of, repeat, result, small_curriculum
+from make_runs import curve_of, measured, repeat, result, small_curriculum
 
 from pathnet_rl.transfer.comparison import Comparison, target_of
 from pathnet_rl.transfer.measures import env_steps_of_run, env_steps_of_task
@@ -76,6 +78,25 @@ def test_effects_are_paired_and_corrected(comparison):
     assert strong.difference.value == 0.0, "both are unknown to be faster after 400 steps"
     assert effects["final evaluation: pathnet - target-only"].difference.value == 120.0
     assert all(effect.p_corrected >= effect.p for effect in effects.values())
+
+
+def test_pathnet_is_compared_with_every_control_that_learns_all_sub_tasks(comparison):
+    runs = [run for by_index in comparison.runs.values() for run in by_index.values()]
+    kept = {"hover": measured(0.5, 0.9), "land": measured(220.0, 1.0)}
+    lost = {"hover": measured(0.1, 0.1), "land": measured(220.0, 1.0)}
+    runs = [replace(run, after=kept) if run.arm == "pathnet" else run for run in runs]
+    tuned = [pathnet(0, [-50.0, 215.0], final=230.0), pathnet(1, [15.0, 215.0], final=230.0)]
+    runs += [replace(run, arm="fine-tune", after=lost) for run in tuned]
+    effects = {effect.question: effect for effect in Comparison(CURRICULUM, runs).control_effects()}
+    assert all(question.endswith(": pathnet - fine-tune") for question in effects)
+    for measure, difference in (
+        ("final evaluation", -10.0),
+        ("success of all sub-tasks in the end", 0.4),
+        ("success of all sub-tasks, each when learned", 0.0),
+        ("environment steps of the run", 0.0),
+    ):
+        assert effects[f"{measure}: pathnet - fine-tune"].difference.value == pytest.approx(difference), measure
+    assert comparison.control_effects() == [], "target-only learns nothing else"
 
 
 def test_ten_clear_pairs_stay_clear_whatever_else_is_measured():
