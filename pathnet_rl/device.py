@@ -23,8 +23,8 @@ def choose_device(asked: str) -> str:
     return asked
 
 
-def set_up(device: str) -> None:
-    """Set this process up for results that depend on the seed alone.
+def make_reproducible(device: str) -> None:
+    """Set this process up, for good, for results that depend on the seed alone.
 
     Modules are small: a second thread gains nothing on one path and under 20% on eight, and would take the core
     that another seed could use (tests/benchmarks/update_cost.py). On CUDA sums are added in whatever order threads
@@ -34,3 +34,5 @@ def set_up(device: str) -> None:
     if device == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # Torch asks for it; read at the first product
         torch.use_deterministic_algorithms(True)
+        # A fill of all new tensors is to find faults; it would only take time.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pathnet_rl.agent import Agent
 from pathnet_rl.checkpoint import CheckpointError, Stored, checkpoints, newest_whole
-from pathnet_rl.device import set_up
+from pathnet_rl.device import make_reproducible
 from pathnet_rl.durable import NO_ROOM, remove_directory
 from pathnet_rl.listener import Listener
 from pathnet_rl.records import GenerationRecord, Record, SubTaskRecord
@@ -14,8 +14,8 @@ from pathnet_rl.saving import Pace, Saver
 
 
 def build_agent(run: Run, device: str) -> Agent:
-    """Make the agent that the run's curriculum names."""
-    set_up(device)
+    """Make the agent that the run's curriculum names, in a process set up for it."""
+    make_reproducible(device)
     curriculum = run.curriculum
     return curriculum.agent.build(curriculum.network, curriculum.search, seed=curriculum.seed, device=device)
 

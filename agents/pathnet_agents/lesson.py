@@ -48,6 +48,7 @@ class Lesson:
         self.budget_env_steps = sub_task.settings.budget_env_steps
         self._verify_from = 0
         self._best_verified: Kept | None = None
+        self._best_measured = -np.inf  # of these weights
         self._progress = Progress(sub_task)
         self._wall_before, self._wall_started = 0.0, time.perf_counter()
         if state is None:
@@ -94,7 +95,7 @@ class Lesson:
             self._replace_failed(generation)
             self.path, self.member = generation.best_path, generation.best
             env_steps_per_s = (self.sub_task.env_steps - steps) / (time.perf_counter() - started)
-            stalled = phase == "consolidate" and self._progress.stalls(self.path) and self.searches
+            stalled = phase == "consolidate" and self._progress.follow(self.path) and self.searches
             verification = None
             if generation.index == 0 and self.ancestor is not None and self.transfer.keeps_paths:
                 verification = self._verify_ancestor(self.ancestor)
@@ -145,8 +146,8 @@ class Lesson:
         evaluation = task.verify(weights)
         measured = task.measured(evaluation)
         self._verify_from = task.env_steps + advance.verify_pause_env_steps
-        if self._best_verified is None or measured > self._best_verified.worth:
-            self._best_verified = Kept(measured, path, member, weights)
+        if self._best_verified is None or measured > self._best_measured:
+            self._best_verified, self._best_measured = Kept(path, member, weights), measured
         self.mastered = measured >= advance.threshold
         verdict = "mastered" if self.mastered else "not yet"
         task.why.append(
@@ -199,7 +200,7 @@ class Lesson:
         assert best is not None  # mastery and a spent budget are verified
         self.path, self.member = best.path, best.member
         best.weights.restore()
-        return best.worth
+        return self._best_measured
 
     def _consolidate(self) -> None:
         """Let the best member learn on alone, in all lanes."""
@@ -271,14 +272,14 @@ class Lesson:
             "phase_started": self._phase_started,
             "verify_from": self._verify_from,
             "progress": self._progress.state_dict(),
-            "best_verified": None if best is None else best.state_dict(),
+            "best_verified": None if best is None else [self._best_measured, best.state_dict()],
             "rng": self.rng.bit_generator.state,
             "wall_s": self.wall_s,
             "sub_task": self.sub_task.state_dict(),
         }
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Return the tensors of the sub-task, and the weights that were verified best."""
+        """Return the tensors of the sub-task, and the weights that were verified best or had come furthest."""
         verified = {} if self._best_verified is None else self._best_verified.tensors("best")
         return self.sub_task.tensors() | self._progress.tensors() | verified
 
@@ -295,4 +296,5 @@ class Lesson:
         self.sub_task.load_state_dict(state["sub_task"], tensors)
         self._progress.load_state_dict(state["progress"], tensors)
         if state["best_verified"] is not None:
-            self._best_verified = Kept.load(self.sub_task, "best", state["best_verified"], tensors)
+            self._best_measured, kept = state["best_verified"]
+            self._best_verified = Kept.load(self.sub_task, "best", kept, tensors)

@@ -18,35 +18,37 @@ COLLAPSE = 0.6  # thresholds below its best at which a path is lost: three tenth
 
 @dataclass(frozen=True)
 class Kept:
-    """Weights of a path that can be taken back, and what they were worth.
+    """Weights of a path that can be taken back.
 
     Attributes:
-        worth: The level at which they were learned, or what a verification measured.
         path: What is run along them.
         member: Whose head it is.
         weights: The numbers.
     """
 
-    worth: float
     path: Path
     member: int
     weights: Gathered
 
-    def state_dict(self) -> list[Any]:
+    def state_dict(self) -> dict[str, Any]:
         """Return all but the weights as plain data; :meth:`tensors` has these."""
-        return [self.worth, self.path.tolist(), self.member]
+        return {"path": self.path.tolist(), "member": self.member}
 
     def tensors(self, name: str) -> dict[str, torch.Tensor]:
         """Return the weights, their names beginning with this one."""
         return {f"{name}.{layer}": tensor.detach() for layer, tensor in enumerate(self.weights.values)}
 
     @classmethod
-    def load(cls, sub_task: SubTask, name: str, state: list[Any], tensors: Mapping[str, torch.Tensor]) -> "Kept":
+    def load(
+        cls, sub_task: SubTask, name: str, state: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]
+    ) -> "Kept":
         """Make it again from what :meth:`state_dict` and :meth:`tensors` gave."""
-        worth, path, member = state[0], np.array(state[1], dtype=np.int64), state[2]
-        weights = sub_task.gather(path[None], np.array([member]))
-        weights.values = [tensors[f"{name}.{layer}"].clone() for layer in range(len(weights.values))]
-        return cls(worth, path, member, weights)
+        path = np.array(state["path"], dtype=np.int64)
+        weights = sub_task.gather(path[None], np.array([state["member"]]))
+        weights.values = [
+            tensors[f"{name}.{layer}"].to(value.device, copy=True) for layer, value in enumerate(weights.values)
+        ]
+        return cls(path, state["member"], weights)
 
 
 class Progress:
@@ -61,26 +63,26 @@ class Progress:
         self.begin()
 
     def begin(self) -> None:
-        """Forget what was: another path learns from here, or this one from easier starts."""
+        """Forget what was, collapses too: another path learns from here, or this one from easier starts."""
         self.best, self.gained_at = -np.inf, self.sub_task.env_steps
         self.kept: Kept | None = None
-        self._collapses = 0  # since these weights were kept
+        self._level, self._collapses = 0.0, 0  # at which these weights were kept, and since then
 
     @property
     def env_steps_without_gain(self) -> int:
         """Environment steps since the last gain."""
         return self.sub_task.env_steps - self.gained_at
 
-    def stalls(self, path: Path) -> bool:
-        """Say whether this path has gained nothing for too long; one that has collapsed is put back."""
+    def follow(self, path: Path) -> bool:
+        """Keep this path's weights if it has gained, put it back if it has collapsed; say whether it stalls."""
         task, reached = self.sub_task, self._reached()
         if reached is not None:
             if reached > self.best + GAIN:
                 self.best, self.gained_at, self._collapses = reached, task.env_steps, 0
-                self.kept = Kept(task.level.value or 0.0, path, 0, task.slow_weights(0, path))
+                self.kept, self._level = Kept(path, 0, task.slow_weights(0, path)), task.level.value or 0.0
             elif self.kept is not None and reached < self.best - COLLAPSE:
                 self._collapses += 1
-                task.set_level(self.kept.worth)
+                task.set_level(self._level)
                 task.put_back(self.kept.weights)
                 task.why.append(f"collapsed: the weights of {self.gained_at} environment steps are put back")
         return self._collapses >= RELAPSES or self.env_steps_without_gain >= task.search.stall_env_steps
@@ -100,6 +102,7 @@ class Progress:
         return {
             "best": self.best if np.isfinite(self.best) else None,
             "gained_at": self.gained_at,
+            "level": self._level,
             "collapses": self._collapses,
             "kept": None if self.kept is None else self.kept.state_dict(),
         }
@@ -111,6 +114,6 @@ class Progress:
     def load_state_dict(self, state: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
         """Go on from what :meth:`state_dict` and :meth:`tensors` gave."""
         self.best = -np.inf if state["best"] is None else state["best"]
-        self.gained_at, self._collapses = state["gained_at"], state["collapses"]
+        self.gained_at, self._level, self._collapses = state["gained_at"], state["level"], state["collapses"]
         kept = state["kept"]
         self.kept = None if kept is None else Kept.load(self.sub_task, "furthest", kept, tensors)

@@ -51,8 +51,8 @@ class Column:
     ) -> None:
         self._below, self._home, self.state, self.updates = below, values, state, updates
         self.paths_rpln, self.optimizer = placeholder, optimizer
-        self._seen = torch.empty(0)
-        self._given = [torch.empty(0)] * (len(values) - 1)
+        self._seen = values[0].new_empty(0)
+        self._given = [self._seen] * (len(values) - 1)
         self.values = values if optimizer else [tensor.detach().clone() for tensor in values]
 
     def forward(self, inputs_rpbi: Tensor, values: list[Tensor] | None = None) -> Tensor:

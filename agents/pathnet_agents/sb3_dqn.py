@@ -49,7 +49,8 @@ class PathNetDQN(TaskByTask):
     for tasks of some 50,000 steps on small observations: learning_rate 5e-4 (DQN: 1e-4), buffer_size
     100,000 (1,000,000), learning_starts 1,000 (100), batch_size 64 (32), target_update_interval 250 (10,000).
 
-    Modules learn by a step of their own, not by Torch's graph: what ``q_net`` returns has no gradient.
+    Modules learn by a step of their own, not by Torch's graph: what ``q_net`` returns has no gradient. Equal seeds
+    give equal agents on the CPU; on CUDA only after ``torch.use_deterministic_algorithms(True)``.
 
     Args:
         policy: ``"PathNetPolicy"``, which chooses what lies below the modules by the observation space; or DQN's

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from pathnet_rl.crew import PATIENCE_S, leave_with_parent
-from pathnet_rl.device import set_up
+from pathnet_rl.device import make_reproducible
 from pathnet_rl.study.arms import ARMS, Course, Repeat
 from pathnet_rl.study.digits import make_tasks
 from pathnet_rl.study.learner import ColumnLearner, Images, PathLearner, Training
@@ -105,7 +105,7 @@ class Shift:
 def work(study: StudySettings, slots: int, device: str, jobs: Any, results: Any) -> None:
     """Take jobs until the parent ends this process or is gone; what a :class:`pathnet_rl.crew.Crew` runs."""
     leave_with_parent()
-    set_up(device)
+    make_reproducible(device)
     shift = Shift(study, slots, device)
     while True:
         _fill(shift, jobs)

@@ -1,6 +1,6 @@
 """Comparison: the arms of a study side by side on its target, the last sub-task, and in pairs of equal seeds."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import gymnasium
@@ -23,7 +23,7 @@ from pathnet_rl.transfer.measures import (
     seconds_of_run,
     time_to,
 )
-from pathnet_rl.transfer.repeats import Repeat, TaskResult
+from pathnet_rl.transfer.repeats import Measured, Repeat, TaskResult
 from pathnet_rl.transfer.robust import Values, bootstrap, iqm, median_time
 
 SOLVED = {"PathNet/LanderLand-v0": 200.0}  # native LunarLander-v3, whose registration says it is solved at 200
@@ -225,28 +225,31 @@ def mastery(run: Repeat, task: str) -> Reach:
 
 def mean_success(run: Repeat) -> float | None:
     """Return the mean success rate of a run's sub-tasks, each as it was frozen; None where none is reported."""
-    rates = reported(run.tasks)
-    return float(np.mean(rates)) if rates else None
+    return _mean_of(task.evaluation for task in run.tasks)
 
 
 def success_in_the_end(run: Repeat) -> float | None:
     """Return the mean success rate of all sub-tasks after the last one; None where it was not measured.
 
-    Continual World's average performance (Wolczyk et al. 2021, arXiv:2105.10919).
+    Continual World's average performance (Wołczyk et al. 2021, arXiv:2105.10919).
     """
-    rates = [measured.success_rate for measured in run.after.values() if measured.success_rate is not None]
+    return _mean_of(run.after.values())
+
+
+def _mean_of(evaluations: Iterable[Measured]) -> float | None:
+    rates = reported(evaluations)
     return float(np.mean(rates)) if rates else None
 
 
 def success_of(results: Sequence[TaskResult]) -> Estimate | None:
     """Return the interquartile mean of some runs' success rates of a sub-task; None where none is reported."""
-    rates = reported(results)
+    rates = reported(result.evaluation for result in results)
     return iqm(rates) if rates else None
 
 
-def reported(results: Sequence[TaskResult]) -> list[float]:
-    """Return the success rates of sub-tasks whose environments report them."""
-    return [rate for result in results if (rate := result.evaluation.success_rate) is not None]
+def reported(evaluations: Iterable[Measured]) -> list[float]:
+    """Return the success rates of those evaluations whose environments report them."""
+    return [rate for each in evaluations if (rate := each.success_rate) is not None]
 
 
 def median_of(reaches: Sequence[Reach]) -> Estimate:

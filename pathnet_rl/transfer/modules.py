@@ -68,19 +68,22 @@ def reuse_effects(repeats: Sequence[Repeat], layers: int, modules: int) -> list[
     """Compare, layer by layer, the reuse of all later sub-tasks with its exact distribution for random paths.
 
     A path's modules that anyone froze before are hypergeometric in a random path of its size; sub-tasks and repeats
-    are convolved.
+    are convolved. A path that is taken as it is reuses all of its modules, whatever the search prefers: once more
+    without such paths.
     """
     effects: list[Effect] = []
-    for layer in range(layers):
-        counts: list[int] = []
-        distributions: list[Values] = []
-        for repeat in repeats:
-            for before, task in _with_frozen_before(repeat, layer):
-                counts.append(sum(task.reused[layer].values()))
-                distributions.append(layer_overlap_given_sizes(modules, before, len(task.path[layer])))
-        if counts:
-            question = f"reuse in layer {layer + 1}, a path: pathnet - random of its sizes"
-            effects.append(against_distributions(question, np.array(counts, dtype=np.int64), distributions))
+    for whose, only_new in (("a path", False), ("a path with new modules", True)):
+        for layer in range(layers):
+            counts: list[int] = []
+            distributions: list[Values] = []
+            for repeat in repeats:
+                for before, task in _with_frozen_before(repeat, layer):
+                    if not only_new or any(task.newly_frozen):
+                        counts.append(sum(task.reused[layer].values()))
+                        distributions.append(layer_overlap_given_sizes(modules, before, len(task.path[layer])))
+            if counts:
+                question = f"reuse in layer {layer + 1}, {whose}: pathnet - random of its sizes"
+                effects.append(against_distributions(question, np.array(counts, dtype=np.int64), distributions))
     return effects
 
 

@@ -15,7 +15,7 @@ from pathnet_rl.checkpoint import CheckpointError
 from pathnet_rl.configuration import ConfigurationError
 from pathnet_rl.crew import leave_with_parent
 from pathnet_rl.curriculum import Curriculum
-from pathnet_rl.device import set_up
+from pathnet_rl.device import make_reproducible
 from pathnet_rl.durable import NO_ROOM, remove_directory, write_file
 from pathnet_rl.imports import import_named
 from pathnet_rl.listener import Listener
@@ -184,7 +184,7 @@ def work(curriculum_data: dict[str, Any], device: str, jobs: Any, results: Any) 
     """Take jobs until the parent ends this process or is gone; what a :class:`pathnet_rl.crew.Crew` runs."""
     leave_with_parent()
     import_named()
-    set_up(device)
+    make_reproducible(device)
     curriculum = Curriculum.from_dict(curriculum_data, source="the study's curriculum")
     while True:
         job: Job = jobs.get()

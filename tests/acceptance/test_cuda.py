@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 
 import gymnasium
 import numpy as np
@@ -21,22 +22,25 @@ from pathnet_rl.working_set import WorkingSet
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 
-SHORT = [f"--set=tasks.{task}.budget_env_steps=4000" for task in range(3)]
-DENSE = dense_layers(8, 32, 3)
-CONVOLUTIONAL = [Conv(1, 12, 12, 4), Conv(4, 6, 6, 4), Dense(36, 16)]
+SHORT = [
+    *(f"--set=tasks.{task}.budget_env_steps=4000" for task in range(3)),
+    "--set=search.generation_env_steps=400",
+]
 OPTIONS = {  # every one that has arithmetic of its own
     "usual": [],
-    "others": ["agent.prioritized=true", "agent.dueling=true", "agent.double=false", "agent.return_steps=3"],
+    "others": ["agent.prioritized=true", "agent.dueling=true", "agent.double=false", "agent.return_steps=1"],
+    "fine-tune": ["agent.transfer=fine-tune"],
+    "progressive": ["agent.transfer=progressive"],
 }
+DENSE = dense_layers(8, 32, 3)
+CONVOLUTIONAL = [Conv(1, 12, 12, 4), Conv(4, 6, 6, 4), Dense(36, 16)]
+PROGRAM = [sys.executable, "-c", "from pathnet_rl.cli import main; main()"]  # the script need not be installed
 
 
-def command(*words, status=0):
-    """Run the command as a user does, but for the script, which need not be installed."""
-    program = "from pathnet_rl.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", program, *map(str, words)], capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == status, done.stdout + done.stderr
+def command(*words):
+    """Run the command as a user does and return what it printed."""
+    done = subprocess.run([*PROGRAM, *map(str, words)], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
@@ -62,11 +66,7 @@ def learned(device, shapes, optimizer, members):
 
 @pytest.mark.parametrize("members", [1, 5])
 @pytest.mark.parametrize("optimizer", [Adam(1e-3), SGD(1e-2)], ids=["adam", "sgd"])
-@pytest.mark.parametrize(
-    "shapes",
-    [dense_layers(8, 32, 3), [Conv(1, 12, 12, 4), Conv(4, 6, 6, 4), Dense(36, 16)]],
-    ids=["dense", "convolution"],
-)
+@pytest.mark.parametrize("shapes", [DENSE, CONVOLUTIONAL], ids=["dense", "convolutional"])
 def test_training_on_cuda_is_that_on_the_cpu_within_rounding(shapes, optimizer, members):
     for there, here in zip(
         learned("cuda", shapes, optimizer, members), learned("cpu", shapes, optimizer, members), strict=True
@@ -84,20 +84,19 @@ def test_a_curriculum_on_cuda_is_the_same_every_time_and_can_be_flown_on_the_cpu
         assert "hover" in command("evaluate", tmp_path / "one", "--episodes", "5", "--device", device)
 
 
-def test_an_interrupted_training_on_cuda_ends_as_it_would_have(tmp_path):
+@pytest.mark.parametrize("records", [4, 8, 15])  # a sub-task has ten or eleven
+def test_a_training_on_cuda_that_is_killed_ends_as_it_would_have(tmp_path, records):
     words = ["train", "lander_quick", "--device", "cuda", *SHORT]
     command(*words, "--out", tmp_path / "whole")
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from pathnet_rl.cli import main; main()", *words, "--out", tmp_path / "cut",
-         "--checkpoint-env-steps", "1000"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    records = tmp_path / "cut" / "records.jsonl"
-    while not (records.exists() and len(records.read_bytes().splitlines()) > 5):
-        assert process.poll() is None
+    out = ["--out", str(tmp_path / "cut"), "--checkpoint-env-steps", "1"]
+    process = subprocess.Popen([*PROGRAM, *words, *out], stdout=subprocess.DEVNULL)
+    file, deadline = tmp_path / "cut" / "records.jsonl", time.monotonic() + 200
+    while not (file.exists() and file.read_bytes().count(b"\n") >= records):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
     process.kill()
     process.wait()
-    command("resume", tmp_path / "cut")
+    assert "going on after" in command("resume", tmp_path / "cut")
     assert_same_run(tmp_path / "whole", tmp_path / "cut")
 
 

@@ -257,7 +257,7 @@ def test_a_second_ctrl_c_leaves_at_once_and_loses_nothing_older_than_the_last_ch
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < SECONDS_TO_LEAVE  # saving would take a minute
     assert process.returncode == 130
     go_on(cut)
     assert_same_run(cut, reference)

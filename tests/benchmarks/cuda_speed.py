@@ -1,4 +1,4 @@
-"""From what size on a CUDA device is faster than one thread of the CPU: updates, the digit study, a training.
+"""From what size on a CUDA device is faster than one thread of the CPU: updates, and the digit study.
 
     python tests/benchmarks/cuda_speed.py
 
@@ -18,7 +18,7 @@ from path_minibatches import make_shift
 from update_cost import MAX_NORM, setting
 
 from pathnet_agents.double_dqn import temporal_differences
-from pathnet_rl.device import set_up
+from pathnet_rl.device import make_reproducible
 
 DEVICES = ("cpu", "cuda")
 UPDATES = [(1, 64), (8, 64), (64, 64), (256, 64), (1, 512), (8, 512), (64, 512)]
@@ -27,6 +27,7 @@ SLOTS = (16, 64, 256)
 
 def wall_s(run: Callable[[], object], device: str, times: int) -> float:
     """Return the seconds of one of the steps that a run makes, until the device has done them."""
+    torch.use_deterministic_algorithms(device == "cuda")  # as the commands do
     began = time.perf_counter()
     run()
     if device == "cuda":
@@ -49,15 +50,10 @@ def update(device: str, paths: int, units: int, updates: int) -> Measure:
     return lambda: wall_s(run, device, updates)
 
 
-def digits(device: str, slots: int, evaluations: int) -> Measure:
+def digits(device: str, slots: int) -> Measure:
     """Return the cost of one minibatch along one path of the digit study, in one process."""
     shift = make_shift(slots=slots, device=device)
-
-    def run() -> None:
-        for _ in range(evaluations):
-            shift.step()
-
-    return lambda: wall_s(run, device, evaluations * slots * shift.study.training.minibatches)
+    return lambda: wall_s(shift.step, device, slots * shift.study.training.minibatches)
 
 
 def main() -> None:
@@ -66,7 +62,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--updates", type=int, default=60, help="updates of a small variant in a round")
     arguments = parser.parse_args()
-    set_up("cuda")
+    make_reproducible("cuda")
     variants = {
         **{
             (f"update, {paths} paths, {units} units", device): update(device, paths, units, arguments.updates)
@@ -74,7 +70,7 @@ def main() -> None:
             for device in DEVICES
         },
         **{
-            (f"digits, {slots} slots, a path-minibatch", device): digits(device, slots, 1)
+            (f"digits, {slots} slots, a path-minibatch", device): digits(device, slots)
             for slots in SLOTS
             for device in DEVICES
         },

@@ -323,6 +323,22 @@ def test_a_path_that_collapses_is_put_back():
     assert not task.promising(), "one episode is no window"
 
 
+def test_a_path_that_collapses_after_a_restart_is_put_back_to_what_was_kept_before_it():
+    agent = make_agent(stall_env_steps=100_000)
+    task = sub_task(budget_env_steps=40_000, advance=NEVER)
+    running = agent.learn_task(task)
+    while agent._lesson is None or agent._lesson._progress.kept is None:
+        next(running)
+    kept = agent._lesson._progress.kept.weights.values
+    again = make_agent(stall_env_steps=100_000)
+    again.restore(agent.checkpoint())
+    progress = again._lesson._progress
+    assert all(torch.equal(one, other) for one, other in zip(progress.kept.weights.values, kept, strict=True))
+    progress.best += 10
+    assert "are put back" in next(again.learn_task(task)).why
+    assert torch.equal(again.transfer.net.heads["spin"].values_rmk[:, 0], kept[-1][:, 0].flatten(1))
+
+
 @pytest.mark.parametrize("kind", ["fine-tune", "progressive"])
 def test_a_control_that_collapses_is_put_back_by_the_same_rule(kind):
     agent = make_agent(dqn={"transfer": kind}, stall_env_steps=800)

@@ -85,15 +85,18 @@ def test_pathnet_is_compared_with_every_control_that_learns_all_sub_tasks(compar
     kept = {"hover": measured(0.5, 0.9), "land": measured(220.0, 1.0)}
     lost = {"hover": measured(0.1, 0.1), "land": measured(220.0, 1.0)}
     runs = [replace(run, after=kept) if run.arm == "pathnet" else run for run in runs]
+    half = result("hover", total=1000, success_rate=0.5)
     tuned = [pathnet(0, [-50.0, 215.0], final=230.0), pathnet(1, [15.0, 215.0], final=230.0)]
+    tuned = [replace(run, tasks=[half, run.tasks[1]]) for run in tuned]
+    tuned[1] = replace(tuned[1], tasks=[half, replace(tuned[1].tasks[1], total_env_steps=1300)])
     runs += [replace(run, arm="fine-tune", after=lost) for run in tuned]
     effects = {effect.question: effect for effect in Comparison(CURRICULUM, runs).control_effects()}
     assert all(question.endswith(": pathnet - fine-tune") for question in effects)
     for measure, difference in (
         ("final evaluation", -10.0),
         ("success of all sub-tasks in the end", 0.4),
-        ("success of all sub-tasks, each when learned", 0.0),
-        ("environment steps of the run", 0.0),
+        ("success of all sub-tasks, each when learned", 0.25),
+        ("environment steps of the run", -50.0),
     ):
         assert effects[f"{measure}: pathnet - fine-tune"].difference.value == pytest.approx(difference), measure
     assert comparison.control_effects() == [], "target-only learns nothing else"

@@ -50,6 +50,17 @@ def test_reuse_against_chance_is_exact():
     assert effect.p == pytest.approx(0.4) and effect.difference.value == pytest.approx(0.8)
 
 
+def test_paths_that_are_taken_as_they_are_do_not_hide_what_the_search_reuses():
+    first = result("a", path=[[0, 1]], reused=[{}], newly_frozen=[[0, 1]])
+    taken = result("b", path=[[0, 1]], reused=[{"a": 2}], newly_frozen=[[]])
+    own = result("c", path=[[4, 5]], reused=[{}], newly_frozen=[[4, 5]])
+    effects = reuse_effects([repeat(tasks=[first, taken, own])], layers=1, modules=10)
+    assert [(effect.repeats, effect.difference.value) for effect in effects] == [
+        (2, pytest.approx((2 + 0) / 2 - 2 * 2 / 10)),
+        (1, pytest.approx(-2 * 2 / 10)),
+    ]
+
+
 def test_capacity_by_sub_task_and_layer():
     found = capacity_of([repeat(tasks=[FIRST, SECOND, THIRD]), repeat(tasks=[FIRST], index=1)], NAMES, layers=2)
     assert found.newly_frozen.tolist() == [[2, 1], [2, 1], [0, 1]]
