@@ -337,8 +337,12 @@ def study(
         int, typer.Option(min=1, max=4096, help="Repeats of a digit study trained at once by each process.")
     ] = 16,
     set_: SetOption = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="A study that is there always goes on, with or without this; train needs it.")
+    ] = False,
 ) -> None:
     """Run many repeats of an experiment; give the same command again to go on after an interruption."""
+    del resume
     from pathnet_rl.configuration import ConfigurationError, read_configuration
 
     overrides = list(set_ or []) + ([f"seed={seed}"] if seed is not None else [])
