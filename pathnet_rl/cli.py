@@ -70,6 +70,8 @@ def main() -> None:
     """Run the command line; a full disk ends any command with one message."""
     from pathnet_rl.durable import NO_ROOM
 
+    # Python looks for a worker process's first modules in the current directory: a stranger's `re.py` would run.
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
     try:
         app()
     except OSError as error:
@@ -338,7 +340,7 @@ def study(
     ] = 16,
     set_: SetOption = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="A study that is there always goes on, with or without this; train needs it.")
+        bool, typer.Option("--resume", help="A study that is there goes on with or without this.")
     ] = False,
 ) -> None:
     """Run many repeats of an experiment; give the same command again to go on after an interruption."""

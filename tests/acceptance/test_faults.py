@@ -615,6 +615,13 @@ def test_the_real_agent_goes_on_bit_for_bit_after_every_record(real, tmp_path, c
 STUDY = ["--repeats=1", "--arms=de-novo", "--processes=1", "--out=study", "--set=search.limit_generations=3"]
 
 
+def test_workers_run_no_code_of_the_current_directory(tmp_path):
+    for name in ("re", "pickle", "random", "torch"):
+        (tmp_path / f"{name}.py").write_text("open('planted', 'w').close()\nraise SystemExit(1)\n")
+    subprocess.run([SCRIPT, "study", "mnist_quick", *STUDY], cwd=tmp_path, capture_output=True, check=True)
+    assert not (tmp_path / "planted").exists()
+
+
 def test_a_second_writer_of_a_study_is_refused(tmp_path):
     from make_study import make_study
 
