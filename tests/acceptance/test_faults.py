@@ -209,7 +209,8 @@ def test_a_signal_saves_leaves_in_time_with_its_status_and_says_how_to_go_on(fak
     process = start(tmp_path, "train", curriculum, "--out", "cut")
     wait_for_records(process, tmp_path / "cut" / "records.jsonl", 8)
     assert told_at_leaving(process, number, status) == "interrupted; saved; go on with: pathnet-rl resume cut\n"
-    assert read_manifest(checkpoints(tmp_path / "cut")[-1]).records == len(records_of(tmp_path / "cut"))
+    written = len(records_of(tmp_path / "cut"))  # the last one a moment before the agent was copied, or after
+    assert read_manifest(checkpoints(tmp_path / "cut")[-1]).records in (written - 1, written)
     go_on(tmp_path / "cut")
     assert_same_run(tmp_path / "cut", whole)
 
