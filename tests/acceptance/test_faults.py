@@ -205,12 +205,12 @@ def told_at_leaving(process, number, status):
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_leaves_in_time_with_its_status_and_says_how_to_go_on(fake, whole, tmp_path, number, status):
-    curriculum = curriculum_file(tmp_path, pause_s=0.1)
+    curriculum = curriculum_file(tmp_path, pause_s=0.4)
     process = start(tmp_path, "train", curriculum, "--out", "cut")
     wait_for_records(process, tmp_path / "cut" / "records.jsonl", 8)
+    time.sleep(0.1)  # the agent is copied after the record is written; the next one is a pause away
     assert told_at_leaving(process, number, status) == "interrupted; saved; go on with: pathnet-rl resume cut\n"
-    written = len(records_of(tmp_path / "cut"))  # the last one a moment before the agent was copied, or after
-    assert read_manifest(checkpoints(tmp_path / "cut")[-1]).records in (written - 1, written)
+    assert read_manifest(checkpoints(tmp_path / "cut")[-1]).records == len(records_of(tmp_path / "cut"))
     go_on(tmp_path / "cut")
     assert_same_run(tmp_path / "cut", whole)
 
@@ -258,7 +258,7 @@ def test_a_second_ctrl_c_leaves_at_once_and_loses_nothing_older_than_the_last_ch
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
-    assert time.monotonic() - began < SECONDS_TO_LEAVE  # saving would take a minute
+    assert time.monotonic() - began < 1
     assert process.returncode == 130
     go_on(cut)
     assert_same_run(cut, reference)
