@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -72,18 +73,20 @@ def reuse_effects(repeats: Sequence[Repeat], layers: int, modules: int) -> list[
     without such paths.
     """
     effects: list[Effect] = []
-    for whose, only_new in (("a path", False), ("a path with new modules", True)):
-        for layer in range(layers):
-            counts: list[int] = []
-            distributions: list[Values] = []
-            for repeat in repeats:
-                for before, task in _with_frozen_before(repeat, layer):
-                    if not only_new or any(task.newly_frozen):
-                        counts.append(sum(task.reused[layer].values()))
-                        distributions.append(layer_overlap_given_sizes(modules, before, len(task.path[layer])))
-            if counts:
-                question = f"reuse in layer {layer + 1}, {whose}: pathnet - random of its sizes"
-                effects.append(against_distributions(question, np.array(counts, dtype=np.int64), distributions))
+    for (whose, only_new), layer in product((("a path", False), ("a path with new modules", True)), range(layers)):
+        learned = [
+            (before, task)
+            for repeat in repeats
+            for before, task in _with_frozen_before(repeat, layer)
+            if not only_new or any(task.newly_frozen)
+        ]
+        if learned:
+            counts = np.array([sum(task.reused[layer].values()) for _, task in learned], dtype=np.int64)
+            chances = [
+                layer_overlap_given_sizes(modules, before, len(task.path[layer])) for before, task in learned
+            ]
+            question = f"reuse in layer {layer + 1}, {whose}: pathnet - random of its sizes"
+            effects.append(against_distributions(question, counts, chances))
     return effects
 
 

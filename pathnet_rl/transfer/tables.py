@@ -1,6 +1,6 @@
 """The tables of a curriculum's report: rows of words, made from its finished runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,11 @@ def spell(estimate: Estimate | None, form: str | None = None) -> str:
     return value if np.isnan(estimate.low) else f"{value} ({low} to {high})"
 
 
+def _spell_middle(values: Mapping[int, float], form: str | None = None) -> str:
+    """Write the interquartile mean of some runs' values, given by index."""
+    return spell(iqm(list(values.values())), form) if values else NOTHING
+
+
 def spell_reaches(reaches: Sequence[Reach], form: str = ",.0f") -> str:
     """Write how many of some runs reached something, and the median of when.
 
@@ -89,10 +94,8 @@ def transfer_rows(comparison: Comparison) -> list[Row]:
             continue
         row: Row = {"arm": arm, "runs": len(runs)}
         for name in ("jumpstart", "final", "mean_performance"):
-            values = comparison.values(arm, getattr(comparison, name))
-            row[name] = spell(iqm(list(values.values()))) if values else NOTHING
-        kept = comparison.values(arm, success_in_the_end)
-        row["in_the_end"] = spell(iqm(list(kept.values())), ".3f") if kept else NOTHING
+            row[name] = _spell_middle(comparison.values(arm, getattr(comparison, name)))
+        row["in_the_end"] = _spell_middle(comparison.values(arm, success_in_the_end), ".3f")
         row["forward_transfer"] = NOTHING if arm == TARGET_ONLY else spell(comparison.forward_transfer(arm), ".3f")
         row["times"] = [
             [
@@ -242,14 +245,13 @@ def ablation_rows(comparison: Comparison) -> list[Row]:
 
 
 def _ablation_row(comparison: Comparison, arm: str) -> Row:
-    runs, final = list(comparison.runs[arm].values()), comparison.values(arm, comparison.final)
-    success = comparison.values(arm, mean_success)
+    runs = list(comparison.runs[arm].values())
     return {
         "arm": arm,
         "says": ARMS[arm].says,
         "runs": len(runs),
-        "final": spell(iqm(list(final.values()))) if final else NOTHING,
+        "final": _spell_middle(comparison.values(arm, comparison.final)),
         "mastery": spell_reaches([comparison.mastery(run) for run in runs]),
         "env_steps": spell(iqm([float(run.env_steps) for run in runs]), ",.0f"),
-        "success": spell(iqm(list(success.values())), ".3f") if success else NOTHING,
+        "success": _spell_middle(comparison.values(arm, mean_success), ".3f"),
     }

@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 import torch
 from durable_runs import assert_same_run
-from make_networks import heads_of
+from make_networks import heads_of, make_paths
 
 from pathnet_agents import PathNetDQN
 from pathnet_rl.network import PathNet
 from pathnet_rl.optimizer import SGD, Adam
-from pathnet_rl.paths import random_paths
-from pathnet_rl.rng import numpy_generator, torch_generator
+from pathnet_rl.rng import torch_generator
 from pathnet_rl.shapes import Conv, Dense, dense_layers
 from pathnet_rl.working_set import WorkingSet
 
@@ -51,8 +50,7 @@ def learned(device, shapes, optimizer, members):
         shapes, modules=6, active=3, generators=generators, state_names=optimizer.state_names, device=device
     )
     net.add_heads("a", members, 4, generators)
-    rng = numpy_generator(0, 0, "paths")
-    paths = np.stack([random_paths(members, net.layers, 6, 3, rng) for _ in range(2)])
+    paths = make_paths(net, members)
     working = WorkingSet(net, "a", paths, heads_of(paths), optimizer)
     draw = torch_generator(0, 0, "inputs")
     for _ in range(20):

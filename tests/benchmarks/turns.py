@@ -16,6 +16,9 @@ from typing import Any
 Measure = Callable[[], float]
 """Runs a variant for a while and returns its CPU seconds for one step, or one update."""
 
+Clock = Callable[[Callable[[], Any], int], float]
+"""Runs something and returns the seconds of one of the steps that it makes, such as :func:`cpu_s`."""
+
 
 def cpu_s(run: Callable[[], Any], times: int) -> float:
     """Return the CPU seconds of one of the steps that a run makes."""
