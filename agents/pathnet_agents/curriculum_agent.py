@@ -268,12 +268,12 @@ class CurriculumAgent:
             return
         inputs, outputs = TRANSFERS[self.dqn.transfer].sizes(under("net.", tensors), self.network)
         self.transfer = self._make_transfer(inputs, outputs - self.dqn.dueling)
-        if notes["replay"] is not None:
-            self._replay = make_replay(self.dqn, self.transfer, self.seed, 0)
-            self._replay.load_state_dict(notes["replay"], under("replay.", tensors))
         lesson = notes["lesson"]
         begun = [] if lesson is None else [SubTaskSettings.model_validate(lesson["settings"])]
         self.transfer.load(under("net.", tensors), [*self.finished, *(task.name for task in begun)])
+        if notes["replay"] is not None:
+            self._replay = make_replay(self.dqn, self.transfer, self.seed, 0)
+            self._replay.load_state_dict(notes["replay"], under("replay.", tensors))
         if lesson is not None:
             self.transfer.load_state_dict(lesson["transfer"])
             self._lesson = self._begin(begun[0], (lesson["state"], under("lesson.", tensors)))

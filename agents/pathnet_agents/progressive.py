@@ -6,7 +6,7 @@ A column without them has as many numbers as the largest path.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import count
+from itertools import count, takewhile
 from typing import Any
 
 import numpy as np
@@ -26,12 +26,45 @@ from pathnet_rl.shapes import Dense
 from pathnet_rl.working_set import Run
 
 
+class Below:
+    """All columns before one. They no longer change: what they give is a function of the observation alone.
+
+    Args:
+        columns: Their values, each a list of layers and a head, ``(1, 1, row_inputs + 1, units)``.
+        inputs: Numbers in an observation.
+        layers: Of a column, without the head.
+    """
+
+    def __init__(self, columns: Sequence[Sequence[Tensor]], inputs: int, layers: int) -> None:
+        self._matrices = [[column[layer][0].detach() for column in columns] for layer in range(layers)]
+        self._sizes = [inputs, *(sum(matrix.shape[-1] for matrix in matrices) for matrices in self._matrices)]
+
+    def encode(self, observation_gbi: Tensor) -> Tensor:
+        """Put what the columns give behind observations, ``(g, batch, inputs + layers * earlier * width)``.
+
+        With a dozen columns that is most of the arithmetic, so it is stored with an observation that is replayed
+        many times.
+        """
+        encoded = [observation_gbi]
+        for matrices in self._matrices:
+            # A column takes those before it and itself: the first so many of what the layer below gives.
+            columns = [product(encoded[-1][..., : m.shape[1] - 1], m).relu_() for m in matrices]
+            encoded.append(torch.cat(columns, dim=-1) if columns else observation_gbi[..., :0])
+        return torch.cat(encoded, dim=-1)
+
+    def split(self, inputs_gbi: Tensor) -> tuple[Tensor, ...]:
+        """Return observations, encoded or not, and what the columns give in each layer."""
+        encoded = inputs_gbi if inputs_gbi.shape[-1] == sum(self._sizes) else self.encode(inputs_gbi)
+        return encoded.split(self._sizes, dim=-1)
+
+
 class Column:
     """One column and its head as live tensors, which are trained in place.
 
     Args:
-        below: The values of all earlier columns, each a list of layers, heads left out.
-        values: The column's own, ``(1, 1, row_inputs + 1, units)`` a layer, the head last.
+        below: All earlier columns.
+        values: The column's own, ``(1, 1, row_inputs + 1, units)`` a layer, the head last; from the second layer
+            on the first rows are those of the earlier columns.
         state: The optimizer's numbers, of the same shapes.
         updates: Updates so far, ``(1, 1, 1, 1)`` a layer.
         placeholder: An empty path, ``(1, 1, layers, active)``.
@@ -42,7 +75,7 @@ class Column:
 
     def __init__(
         self,
-        below: Sequence[Sequence[Tensor]],
+        below: Below,
         values: list[Tensor],
         state: dict[str, list[Tensor]],
         updates: list[Tensor],
@@ -51,33 +84,19 @@ class Column:
     ) -> None:
         self._below, self._home, self.state, self.updates = below, values, state, updates
         self.paths_rpln, self.optimizer = placeholder, optimizer
-        self._seen = values[0].new_empty(0)
-        self._given = [self._seen] * (len(values) - 1)
         self.values = values if optimizer else [tensor.detach().clone() for tensor in values]
 
     def forward(self, inputs_rpbi: Tensor, values: list[Tensor] | None = None) -> Tensor:
-        """Run the column on ``(1, 1, batch, inputs)``, through all columns before it."""
-        own = self.values if values is None else values
-        hidden_gbi = inputs_rpbi[0]
-        for matrix_ruio, below_gbi in zip(own[:-1], self._run_below(hidden_gbi), strict=True):
-            hidden_gbi = torch.cat((below_gbi, product(hidden_gbi, matrix_ruio[0]).relu()), dim=-1)
-        return product(hidden_gbi, own[-1][0])[None]
-
-    def _run_below(self, inputs_gbi: Tensor) -> list[Tensor]:
-        """Return what all earlier columns give in each layer, ``(1, batch, earlier * width)``.
-
-        What was last asked for is kept: the target network wants it of the same observations as the online one,
-        and with a dozen columns it is most of the arithmetic.
-        """
-        if not torch.equal(inputs_gbi, self._seen):
-            self._seen, given_gbi = inputs_gbi.clone(), inputs_gbi
-            for layer in range(len(self._given)):
-                # A column takes those before it and itself: the first so many of what the layer below gives.
-                matrices = [column[layer][0] for column in self._below]
-                columns = [product(given_gbi[..., : m.shape[1] - 1], m).relu_() for m in matrices]
-                given_gbi = torch.cat(columns, dim=-1) if columns else given_gbi[..., :0]
-                self._given[layer] = given_gbi
-        return self._given
+        """Run the column on observations, ``(1, 1, batch, inputs)``, encoded or not; see :meth:`Below.encode`."""
+        first_ruio, *others = self.values if values is None else values
+        observation_gbi, *below = self._below.split(inputs_rpbi[0])
+        outputs_gbo = product(observation_gbi, first_ruio[0])
+        for matrix_ruio, below_gbi in zip(others, below, strict=True):
+            # Two products instead of one of both side by side: what is below is neither copied nor differentiated.
+            earlier = below_gbi.shape[-1]
+            of_below_gio, own_gio = matrix_ruio[0].split((earlier, matrix_ruio.shape[2] - earlier), dim=1)
+            outputs_gbo = torch.baddbmm(product(outputs_gbo.relu(), own_gio), below_gbi, of_below_gio)
+        return outputs_gbo[None]
 
     def run(self, inputs_rpbi: Tensor) -> Run:
         """Run the column to learn from it: what it gives has Torch's graph."""
@@ -164,9 +183,16 @@ class Columns:
     ) -> Column:
         """Return a sub-task's column; with an optimizer the live one, else one whose numbers may be replaced."""
         del heads
-        names = list(self.columns)
-        below = [[tensor.detach() for tensor in self.columns[name][:-1]] for name in names[: names.index(task)]]
-        return Column(below, self.columns[task], self._state, self._updates, paths[None], optimizer)
+        return Column(self._below(task), self.columns[task], self._state, self._updates, paths[None], optimizer)
+
+    def _below(self, task: str) -> Below:
+        earlier = takewhile(lambda name: name != task, self.columns)
+        return Below([self.columns[name] for name in earlier], self.plan.inputs, self.plan.network.layers)
+
+    def encode(self, observation_bi: Tensor) -> Tensor:
+        """Add what all columns but the last give; see :meth:`Below.encode`."""
+        last = next(reversed(self.columns))
+        return self._below(last).encode(observation_bi[None])[0]
 
     def copy_head(self, task: str, source: int, target: int) -> None:
         """Do nothing: there is one head."""

@@ -1,6 +1,6 @@
 """Replay: one ring of transitions for a sub-task, shared by the whole population."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,10 @@ class Sample:
     weight: Tensor | None = None
 
 
+def _alone(observation_bi: Tensor) -> Tensor:
+    return observation_bi
+
+
 class Replay:
     """Steps of all lanes on the learner's device, overwritten oldest first.
 
@@ -48,11 +52,13 @@ class Replay:
         discount: Per environment step.
         device: Torch device.
         generator: The source of the samples; draws on the CPU, so that every device sees the same ones.
+        encode: What is stored for observations, ``(batch, inputs) -> (batch, encoded)``: they come first, behind
+            them may be what costs much to compute and never changes. By default they are stored alone.
         prioritized: Draw in proportion to ``(|temporal difference| + 0.001) ** PRIORITY`` (Schaul et al. 2016,
             arXiv:1511.05952, proportional variant), instead of uniformly.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is stored, where, and how it is drawn
         self,
         transitions: int,
         *,
@@ -62,12 +68,14 @@ class Replay:
         discount: float,
         device: str,
         generator: torch.Generator,
+        encode: Callable[[Tensor], Tensor] = _alone,
         prioritized: bool = False,
     ) -> None:
         self.lanes, self.rows, self.steps = lanes, max(transitions // lanes, steps), steps
-        self.device, self.generator = device, generator
-        self.observation = torch.empty(self.rows, lanes, inputs, device=device)
-        self.next_observation = torch.empty(self.rows, lanes, inputs, device=device)
+        self.device, self.generator, self._inputs, self._encode = device, generator, inputs, encode
+        encoded = encode(torch.zeros(lanes, inputs, device=device)).shape[-1]
+        self.observation = torch.empty(self.rows, lanes, encoded, device=device)
+        self.next_observation = torch.empty(self.rows, lanes, encoded, device=device)
         self.action = torch.empty(self.rows, lanes, dtype=torch.int64, device=device)
         self.reward = torch.empty(self.rows, lanes, device=device)
         self.ended = torch.empty(self.rows, lanes, device=device)  # 1 on an episode's last step
@@ -84,8 +92,7 @@ class Replay:
     def add(self, step: Transitions, reward_scale: float) -> None:
         """Store one step of every lane."""
         row = self._next_row
-        self.observation[row] = torch.from_numpy(step.observation)
-        self.next_observation[row] = torch.from_numpy(step.next_observation)
+        self._store(row, torch.from_numpy(step.observation), torch.from_numpy(step.next_observation))
         self.action[row] = torch.from_numpy(step.action)
         self.reward[row] = torch.from_numpy(step.reward * reward_scale)
         self.ended[row] = torch.from_numpy(step.ended)
@@ -94,6 +101,11 @@ class Replay:
             self.priority[row] = self._largest_priority
         self._next_row = (row + 1) % self.rows
         self._stored_rows = min(self._stored_rows + 1, self.rows)
+
+    def _store(self, row: int, observation: Tensor, next_observation: Tensor) -> None:
+        """Encode a row; rows that were saved are encoded in batches of the same size, which round alike."""
+        both = torch.cat((observation, next_observation)).to(self.device)
+        self.observation[row], self.next_observation[row] = self._encode(both).chunk(2)
 
     def sample(self, paths: int, batch: int) -> Sample:
         """Draw with replacement.
@@ -149,23 +161,32 @@ class Replay:
 
     def adopt(self, other: "Replay") -> None:
         """Begin with the latest transitions of another sub-task's replay of the same lanes and capacity."""
-        for name, tensor in other.tensors().items():
-            getattr(self, name).copy_(tensor)
+        self._take(other.stored())
         self._next_row, self._stored_rows = other._next_row, other._stored_rows
         self._largest_priority = other._largest_priority
         if self._stored_rows:  # what comes next is of another sub-task, and no continuation of its episodes
             self.ended[self._next_row - 1] = 1
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Return what is stored, by name."""
-        names = ["observation", "next_observation", "action", "reward", "ended", "terminated"]
-        return {
-            name: getattr(self, name) for name in [*names, *(["priority"] if self.priority is not None else [])]
-        }
-
     def stored(self) -> dict[str, Tensor]:
-        """Return the part of :meth:`tensors` that is filled, ``(stored rows, lanes, ...)``."""
-        return {name: tensor[: self._stored_rows] for name, tensor in self.tensors().items()}
+        """Return what is filled by name, ``(stored rows, lanes, ...)``; observations as they were."""
+        filled = slice(self._stored_rows)
+        observations = {
+            "observation": self.observation[filled, :, : self._inputs].contiguous(),
+            "next_observation": self.next_observation[filled, :, : self._inputs].contiguous(),
+        }
+        return observations | {name: tensor[filled] for name, tensor in self._beside().items()}
+
+    def _beside(self) -> dict[str, Tensor]:
+        """Return all that is not an observation, whole."""
+        names = ["action", "reward", "ended", "terminated", *(["priority"] if self.priority is not None else [])]
+        return {name: getattr(self, name) for name in names}
+
+    def _take(self, stored: Mapping[str, Tensor]) -> None:
+        """Fill the first rows with what :meth:`stored` gave."""
+        for name, tensor in self._beside().items():
+            tensor[: len(stored[name])] = stored[name].to(self.device)
+        for row, pair in enumerate(zip(stored["observation"], stored["next_observation"], strict=True)):
+            self._store(row, *pair)
 
     def state_dict(self) -> dict[str, Any]:
         """Return where the ring stands, as plain data; the steps are in :meth:`stored`."""
@@ -178,8 +199,7 @@ class Replay:
 
     def load_state_dict(self, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         """Go on from a state and the tensors that belong to it."""
-        for name, tensor in self.tensors().items():
-            tensor[: state["stored_rows"]] = tensors[name].to(self.device)
+        self._take(tensors)
         self._next_row, self._stored_rows = state["next_row"], state["stored_rows"]
         self._largest_priority = state["largest_priority"]
         set_state(self.generator, state["generator"])

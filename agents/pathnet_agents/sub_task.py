@@ -375,5 +375,6 @@ def make_replay(
         discount=(dqn.discount if discount is None else discount) ** dqn.action_repeat,
         device=transfer.plan.device,
         generator=torch_generator(seed, index, "replay"),
+        encode=transfer.encode,
         prioritized=dqn.prioritized,
     )

@@ -114,6 +114,13 @@ class Transfer(Protocol):
         """
         ...
 
+    def encode(self, observation_bi: Tensor) -> Tensor:
+        """Put what never changes of what the sub-task that has begun computes from observations behind them.
+
+        Its :class:`Gathered` run on both, ``(batch, inputs)`` and ``(batch, encoded)``.
+        """
+        ...
+
     def gather(self, task: str, paths: Paths, heads: NDArray[np.int64], optimizer: Optimizer | None) -> Gathered:
         """Take paths ``(paths, layers, active)`` with their heads ``(paths,)`` out, to run or train them."""
         ...
@@ -200,6 +207,10 @@ class FreezePaths:
         """Return warm members and fresh ones; see :func:`pathnet_agents.population.first_population`."""
         self.net.add_heads(self.task, self.plan.search.population, self.plan.outputs, [self.head_generator])
         return first_population(self.net, self.task, self.plan.search, ancestor, self.rng, all_warm=refine)
+
+    def encode(self, observation_bi: Tensor) -> Tensor:
+        """Return observations as they are: frozen modules and others are summed in every layer."""
+        return observation_bi
 
     def gather(
         self, task: str, paths: Paths, heads: NDArray[np.int64], optimizer: Optimizer | None = None

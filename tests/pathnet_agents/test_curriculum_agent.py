@@ -151,6 +151,7 @@ VARIANTS = [
     {"transfer": "fine-tune"},
     {"transfer": "none"},
     {"transfer": "progressive"},
+    {"transfer": "progressive", "replay_kept": True},
     {"dueling": True, "double": False, "return_steps": 1},
     {"prioritized": True, "target_update": "hard", "target_interval_updates": 20},
     {"exploration": "per-member"},

@@ -45,12 +45,24 @@ def test_a_column_takes_itself_and_all_before_it(number):
     )
 
 
-def test_inputs_that_change_in_place_are_seen():
-    made, inputs_bi = columns(3), torch.randn(7, 8, generator=torch.Generator().manual_seed(0))
-    of = column(made, 2)
-    of.forward(inputs_bi[None, None])
-    inputs_bi[3] *= -1
-    assert torch.equal(of.forward(inputs_bi[None, None]), column(made, 2).forward(inputs_bi[None, None]))
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_what_is_encoded_comes_behind_the_observation_and_gives_the_same(number):
+    made, inputs_bi = columns(number + 1), torch.randn(7, 8, generator=torch.Generator().manual_seed(0))
+    encoded_be, width = made.encode(inputs_bi), made.columns["task 0"][0].shape[-1]
+    assert encoded_be.shape == (7, 8 + NETWORK.layers * number * width)
+    assert torch.equal(encoded_be[:, :8], inputs_bi)
+    of = column(made, number)
+    assert torch.equal(of.forward(encoded_be[None, None]), of.forward(inputs_bi[None, None]))
+
+
+def test_what_was_encoded_is_not_computed_again():
+    made, inputs_bi = columns(2), torch.randn(7, 8, generator=torch.Generator().manual_seed(0))
+    encoded_be = made.encode(inputs_bi)
+    before = column(made, 1).forward(encoded_be[None, None])
+    with torch.no_grad():
+        made.columns["task 0"][1].zero_()
+    assert torch.equal(column(made, 1).forward(encoded_be[None, None]), before)
+    assert not torch.equal(column(made, 1).forward(inputs_bi[None, None]), before)
 
 
 def test_a_step_changes_the_column_alone_and_what_it_gives():

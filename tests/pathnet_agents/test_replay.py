@@ -8,11 +8,10 @@ from pathnet_agents.replay import Replay
 LANES, DISCOUNT = 2, 0.5
 
 
-def make_replay(transitions=40, steps=1, seed=0):
+def make_replay(transitions=40, steps=1, seed=0, **options):
     generator = torch.Generator().manual_seed(seed)
-    return Replay(
-        transitions, lanes=LANES, inputs=1, steps=steps, discount=DISCOUNT, device="cpu", generator=generator
-    )
+    common = {"lanes": LANES, "inputs": 1, "discount": DISCOUNT, "device": "cpu"}
+    return Replay(transitions, steps=steps, generator=generator, **common, **options)
 
 
 def step_at(time, terminated=(), truncated=()):
@@ -101,3 +100,23 @@ def test_an_adopted_replay_ends_where_the_other_sub_task_did(more):
     begun, ended = sample.observation.flatten() % 100, sample.next_observation.flatten() % 100
     assert ((begun < 50) == (ended < 50)).all()
     assert (begun < 50).any() and (sample.discount > 0).all()
+
+
+def beside_its_double(observation_bi):
+    return torch.cat((observation_bi, 2 * observation_bi), dim=1)
+
+
+@pytest.mark.parametrize("encode", [beside_its_double, None])
+def test_what_is_saved_are_observations_and_what_is_sampled_is_encoded(encode):
+    options = {"encode": encode} if encode else {}
+    old, again = make_replay(transitions=6, **options), make_replay(transitions=6, **options)
+    for time in range(5):  # wraps around
+        old.add(step_at(time), reward_scale=1.0)
+    assert {tensor.shape for name, tensor in old.stored().items() if "observation" in name} == {(3, LANES, 1)}
+    again.load_state_dict(old.state_dict(), old.stored())
+    one, other = old.sample(2, 20), again.sample(2, 20)
+    for name in ("observation", "next_observation", "reward", "discount"):
+        assert torch.equal(getattr(one, name), getattr(other, name))
+    if encode:
+        assert torch.equal(one.observation[..., 1], 2 * one.observation[..., 0])
+        assert torch.equal(one.next_observation[..., 1], 2 * one.next_observation[..., 0])
