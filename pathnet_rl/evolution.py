@@ -136,13 +136,19 @@ class Evolution:
 class BinaryTournament(Evolution):
     """Two random members compete, the loser becomes a mutated copy of the winner.
 
+    Where only those two are trained, they go on until both may compete: both are judged, and their grace is over.
+
     Source: Fernando et al. 2017 (arXiv:1701.08734), section 2.3; Harvey 2011 calls it the microbial algorithm.
     """
+
+    _undecided: NDArray[np.int64] | None = None  # the members that were asked for and could not compete yet
 
     def ask(self) -> NDArray[np.int64]:
         """Return two distinct random members, or everyone when all train."""
         if self.train_all:
             return np.arange(len(self.population))
+        if self._undecided is not None:
+            return self._undecided
         return self.rng.choice(len(self.population), size=2, replace=False)
 
     def tell(
@@ -153,6 +159,7 @@ class BinaryTournament(Evolution):
     ) -> Replacement | None:
         """Let two of the members compete; nothing happens when neither has a finite fitness."""
         drawable = self._record(members, fitness, judged)
+        self._undecided = members if len(drawable) < 2 else None
         if len(drawable) < 2:
             return None
         pair = drawable if len(drawable) == 2 else self.rng.choice(drawable, size=2, replace=False)
@@ -161,6 +168,15 @@ class BinaryTournament(Evolution):
             return None
         winner = int(np.argmax(scores))  # a tie goes to the first drawn, which is random
         return self._overwrite(loser=int(pair[1 - winner]), winner=int(pair[winner]))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Add who could not compete yet."""
+        return super().state_dict() | {"undecided": None if self._undecided is None else self._undecided.tolist()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+        super().load_state_dict(state)
+        self._undecided = None if state["undecided"] is None else np.array(state["undecided"], dtype=np.int64)
 
 
 class Alone(Evolution):

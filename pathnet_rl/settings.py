@@ -39,6 +39,9 @@ class SearchSettings(Settings):
     """Registered name of the evolutionary strategy."""
     population: int = Field(default=8, ge=2, le=1024)
     """Paths that learn and compete."""
+    trained: Literal["all", "pair"] = "all"
+    """Who learns in a generation: `all` members; or a `pair` that has all lanes until one of the two replaces the
+    other, as in the paper's supervised experiments."""
     fewest_active: int = Field(default=1, ge=1, le=64)
     """Fewest modules that a random path activates in a layer; the paper draws from 1, but an RL sub-task is then
     often left with a path too small for it, since early fitness says little about capacity."""
@@ -52,6 +55,9 @@ class SearchSettings(Settings):
     """Environment steps of searching before the best member learns on alone."""
     stall_env_steps: int = Field(default=60_000, ge=1, le=1_000_000_000)
     """A consolidated path that gains nothing for so many environment steps sends the sub-task back to searching."""
+    put_back: bool = True
+    """Put a consolidated path that collapses back to the weights with which it had come furthest; after the third
+    time it is searched anew."""
     warm_start: Literal["clone", "reset"] = "clone"
     """`clone`: members start from earlier winners, some genes replaced by open copies of the frozen modules;
     `reset`: every member is a random path over frozen and initial modules, as in the paper."""

@@ -69,7 +69,7 @@ class Lesson:
             population,
             self.transfer.modules,
             self.rng,
-            train_all=True,
+            train_all=search.trained == "all",
             grace_generations=search.grace_generations,
         )
 

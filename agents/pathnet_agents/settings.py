@@ -84,7 +84,9 @@ class PathNetDQNSettings(AgentSettings):
 
     def conflicts(self, network: NetworkSettings, search: SearchSettings) -> Iterator[tuple[str, str]]:
         """Yield what does not fit: the lanes are spread evenly over the population, epsilon only falls."""
-        if self.lanes % search.population:
+        if search.trained == "pair" and self.lanes % 2:
+            yield "lanes", f"{self.lanes} lanes cannot be spread evenly over a pair (search.trained)"
+        if search.trained == "all" and self.lanes % search.population:
             yield "lanes", f"{self.lanes} lanes cannot be spread evenly over search.population={search.population}"
         for name in ("epsilon_start", "epsilon_warm", "epsilon_refine"):
             if getattr(self, name) < self.epsilon_end:

@@ -77,11 +77,18 @@ class SubTask:
         self.assign(1)
 
     def assign(self, members: int) -> None:
-        """Spread the lanes over so many members; running episodes count for nobody's fitness."""
+        """Begin with so many members, which have flown no episode yet."""
         self._returns = [deque[float](maxlen=self.search.fitness_episodes) for _ in range(members)]
-        self._member_of_lane = np.arange(self.lanes.lanes) * members // self.lanes.lanes
+        self._spread(np.arange(members))
+
+    def _spread(self, members: NDArray[np.int64]) -> None:
+        """Spread the lanes over these members; running episodes count for nobody's fitness."""
+        self._members = members
+        self._path_of_lane = np.arange(self.lanes.lanes) * len(members) // self.lanes.lanes
         self._counts = np.zeros(self.lanes.lanes, dtype=bool)
         self._target: tuple[Paths, list[torch.Tensor]] | None = None
+        for member in members:
+            self._returns[member].clear()
 
     @property
     def env_steps(self) -> int:
@@ -115,9 +122,11 @@ class SubTask:
         """Let every member act in its lanes and learn from the shared replay, one generation long.
 
         Args:
-            members: All of the population, ``(members,)``.
+            members: Of the population, ``(members,)``: the same ones again, or others that take over all lanes.
             paths: ``(members, layers, active)``.
         """
+        if not np.array_equal(members, self._members):
+            self._spread(members)
         working = self.gather(paths, members, self.optimizer)
         target = self._target_for(working)
         losses: list[torch.Tensor] = []
@@ -150,13 +159,13 @@ class SubTask:
         with torch.inference_mode():
             if self.dqn.exploration == "ensemble" and working.paths > 1:
                 everyone = self._values(working, observation.expand(working.paths, *observation.shape))
-                values = everyone[self._member_of_lane, np.arange(self.lanes.lanes)]
+                values = everyone[self._path_of_lane, np.arange(self.lanes.lanes)]
                 disagreement = everyone.std(axis=0)
             else:
                 values = self._values(working, observation.unflatten(0, (working.paths, -1))).reshape(
                     -1, self.actions
                 )
-        actions = self.exploration.choose(values, self.epsilon, self._member_of_lane, disagreement)
+        actions = self.exploration.choose(values, self.epsilon, self._path_of_lane, disagreement)
         transitions, episodes = self.lanes.step(actions)
         self.replay.add(transitions, self.settings.reward_scale)
         self.why += self.lanes.failures
@@ -172,7 +181,8 @@ class SubTask:
         self.episodes += 1
         self.recent.append(episode)
         if self._counts[episode.lane]:
-            self._returns[self._member_of_lane[episode.lane]].append(episode.undiscounted_return)
+            member = self._members[self._path_of_lane[episode.lane]]
+            self._returns[member].append(episode.undiscounted_return)
         self._counts[episode.lane] = True
         moved = self.level.record(episode.lane, episode.success, episode.undiscounted_return)
         if moved:
@@ -199,16 +209,17 @@ class SubTask:
                 slow.lerp_(online, self.dqn.target_rate if soft else 1.0)
 
     def _fitness(self, finite: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Return each member's mean return over its latest episodes, and who has completed any."""
-        means = [float(np.mean(returns)) if returns else 0.0 for returns in self._returns]
-        completed = np.array([len(returns) > 0 for returns in self._returns])
+        """Return the mean return over the latest episodes of each member that flies, and who has completed any."""
+        flown = [self._returns[member] for member in self._members]
+        means = [float(np.mean(returns)) if returns else 0.0 for returns in flown]
+        completed = np.array([len(returns) > 0 for returns in flown])
         return np.where(finite, means, np.nan), completed | ~finite
 
     def replaced(self, loser: int, winner: int) -> None:
         """Give the loser the winner's head; its running episodes belong to nobody."""
         self.transfer.copy_head(self.settings.name, winner, loser)
         self._returns[loser].clear()
-        self._counts[self._member_of_lane == loser] = False
+        self._counts[self._members[self._path_of_lane] == loser] = False
         self._target = None  # a head has changed
 
     def window(self, episodes: int) -> tuple[float | None, float | None]:
@@ -301,6 +312,7 @@ class SubTask:
             "refining": self.refining,
             "counters": {name: getattr(self, name) for name in COUNTERS},
             "recent": [asdict(episode) for episode in self.recent],
+            "members": self._members.tolist(),
             "returns": [list(returns) for returns in self._returns],
             "counts": self._counts.tolist(),
             "target_paths": None if self._target is None else self._target[0].tolist(),
@@ -323,6 +335,7 @@ class SubTask:
             setattr(self, name, state["counters"][name])
         self.recent.extend(Episode(**episode) for episode in state["recent"])
         self.assign(len(state["returns"]))
+        self._spread(np.array(state["members"], dtype=np.int64))
         for returns, saved in zip(self._returns, state["returns"], strict=True):
             returns.extend(saved)
         self._counts = np.array(state["counts"], dtype=bool)

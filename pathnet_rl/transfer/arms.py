@@ -95,8 +95,14 @@ ARMS = {
         _ablation("small-paths", "paths of 1 module a layer or more, as in the paper", "search.fewest_active", 1),
         _ablation("population-2", "two paths", "search.population", 2),
         _ablation("population-16", "sixteen paths", "search.population", 16),
+        _ablation(
+            "trained-pair", "two paths learn at a time, until one replaces the other", "search.trained", "pair"
+        ),
+        _ablation("short-search", "a search of one generation", "search.search_env_steps", 3_200),
+        _ablation("long-search", "a search four times as long", "search.search_env_steps", 102_400),
         _ablation("no-grace", "new members compete at once", "search.grace_generations", 0),
         _ablation("no-consolidation", "the search goes on to the end", "search.consolidate", False),
+        _ablation("never-put-back", "what collapses is left to itself", "search.put_back", False),
         _ablation("every-step", "an action for every single step", "agent.action_repeat", 1),
         _ablation("usual-adam", "Adam's usual decay of the squared gradient", "agent.square_decay", 0.999),
         _ablation("small-replay", "a replay of a quarter of the size", "agent.replay_transitions", 100_000),

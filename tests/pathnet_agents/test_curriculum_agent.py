@@ -159,19 +159,23 @@ VARIANTS = [
 ]
 
 
-@pytest.mark.parametrize("dqn", VARIANTS, ids=lambda dqn: ",".join(f"{k}={v}" for k, v in dqn.items()) or "plain")
-def test_a_restored_agent_goes_on_to_the_bit_from_any_generation(dqn):
+@pytest.mark.parametrize(
+    ("dqn", "search"),
+    [*((dqn, {}) for dqn in VARIANTS), ({}, {"trained": "pair", "grace_generations": 1, "consolidate": False})],
+    ids=lambda changed: ",".join(f"{k}={v}" for k, v in changed.items()) or "plain",
+)
+def test_a_restored_agent_goes_on_to_the_bit_from_any_generation(dqn, search):
     tasks = (
         sub_task(budget_env_steps=1600, advance=NEVER),
         sub_task("go", "GoToX", level="adaptive", budget_env_steps=3200, advance=NEVER),
     )
-    agent, records, checkpoints = make_agent(dqn=dqn), [], []
+    agent, records, checkpoints = make_agent(dqn=dqn, **search), [], []
     for task in tasks:
         for record in agent.learn_task(task):
             records.append(record)
             checkpoints.append(stored(agent))
     for at in (1, 4, 8):
-        other = make_agent(dqn=dqn)
+        other = make_agent(dqn=dqn, **search)
         other.restore(checkpoints[at])
         assert equal(without_clock(stored(other)), without_clock(checkpoints[at])), "restoring loses nothing"
         rest = learn(other, *(task for task in tasks if task.name not in other.finished))
@@ -353,6 +357,36 @@ def test_a_control_that_collapses_is_put_back_by_the_same_rule(kind):
         why.append(next(running).why or "")
     assert sum("collapsed" in words for words in why) > RELAPSES
     assert not any("searching again" in words for words in why), "there is nothing to search"
+
+
+def test_what_is_not_put_back_is_left_as_it_is():
+    agent = make_agent(stall_env_steps=100_000, put_back=False)
+    running = agent.learn_task(sub_task(budget_env_steps=20_000, advance=NEVER))
+    while agent._lesson is None or agent._lesson._progress.kept is None:
+        next(running)
+    agent._lesson._progress.best = 10.0  # all that follows is a collapse from there
+    records = [*running]
+    assert records and not any("collapsed" in (record.why or "") for record in records)
+
+
+def test_a_pair_has_all_lanes_until_one_of_the_two_replaces_the_other():
+    agent = make_agent(trained="pair", population=8, grace_generations=1, consolidate=False)
+    running = agent.learn_task(sub_task(budget_env_steps=12_000, advance=NEVER))
+    members, replaced = [], []
+    for record in running:
+        if isinstance(record, GenerationRecord):
+            task = agent._lesson.sub_task
+            members.append(task._members.tolist())
+            replaced.append(record.replaced)
+            assert np.bincount(task._path_of_lane).tolist() == [agent.dqn.lanes // 2] * 2
+            judged = np.isfinite(agent._lesson.search.evolution.fitness)
+            assert judged.sum() <= 2 * len(members), "nobody is judged who has not flown"
+    assert any(replaced)
+    for before, after, outcome in zip(members, members[1:], replaced, strict=False):
+        assert after == before or outcome is not None
+    for pair, outcome in zip(members, replaced, strict=True):
+        assert outcome is None or set(outcome) == set(pair)
+    assert len({tuple(pair) for pair in members}) > 1
 
 
 def test_a_path_that_collapses_again_and_again_is_searched_anew():

@@ -79,6 +79,27 @@ def test_the_young_and_the_unjudged_stay_out_of_tournaments():
     assert tournament.best == 7
 
 
+@pytest.mark.parametrize("grace", [0, 2])
+def test_a_pair_is_trained_until_it_can_compete(grace):
+    tournament, asked, outcomes = make(BinaryTournament, grace_generations=grace), [], []
+    for generation in range(max(3, grace + 1)):
+        asked.append(tournament.ask().tolist())
+        judged = np.array([True, generation >= 2])
+        outcomes.append(tournament.tell(np.array(asked[-1]), np.array([1.0, 2.0]), judged))
+    assert asked == asked[:1] * len(asked)
+    assert outcomes[:-1] == [None] * (len(outcomes) - 1)
+    assert (outcomes[-1].loser, outcomes[-1].winner) == tuple(asked[0])
+    assert any(tournament.ask().tolist() != asked[0] for _ in range(20))
+
+
+def test_a_restored_tournament_goes_on_with_its_pair():
+    tournament, again = make(BinaryTournament, grace_generations=5), make(BinaryTournament, seed=1)
+    pair = tournament.ask()
+    tournament.tell(pair, np.array([1.0, 2.0]))
+    again.load_state_dict(tournament.state_dict())
+    assert (again.ask() == pair).all()
+
+
 def test_alone_replaces_nobody():
     alone = make(Alone, members=1)
     assert alone.ask().tolist() == [0]
