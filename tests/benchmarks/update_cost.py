@@ -4,12 +4,14 @@
 
 "By Torch's graph" is the same loss and step with the forward pass in Torch's single operations and its autograd;
 "products alone" is the matrix products that an update cannot do without. 64 transitions a path, drawn before.
+"A twelfth column" of the progressive control takes from its replay what the eleven earlier ones give.
 """
 
 from turns import Clock, Measure, cpu_s, ratio, take_turns  # isort: skip - it must come before NumPy
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import cycle
 from statistics import median
 
@@ -19,12 +21,15 @@ from torch import Tensor
 from torch.nn.functional import huber_loss
 
 from pathnet_agents.double_dqn import temporal_differences
+from pathnet_agents.progressive import Columns
 from pathnet_agents.replay import Sample
+from pathnet_agents.transfer import Plan
 from pathnet_rl.network import PathNet
 from pathnet_rl.optimizer import Adam
 from pathnet_rl.passes import product, side_by_side
 from pathnet_rl.paths import random_paths
 from pathnet_rl.rng import numpy_generator, torch_generator
+from pathnet_rl.settings import NetworkSettings, SearchSettings
 from pathnet_rl.shapes import dense_layers
 from pathnet_rl.working_set import WorkingSet
 
@@ -47,15 +52,20 @@ def setting(
     net.add_heads("task", paths, ACTIONS, generators)
     drawn = random_paths(paths, layers, modules, ACTIVE, numpy_generator(0, 0, "benchmark"))
     working = WorkingSet(net, "task", drawn[None], np.arange(paths)[None], adam)
+    return working, working.copy_values(), draw_samples(paths, generators[0], device)
+
+
+def draw_samples(paths: int, generator: torch.Generator, device: str = "cpu") -> list[Sample]:
+    """Return transitions to learn from."""
 
     def sample() -> Sample:
-        observation, following = torch.randn(2, paths, BATCH, INPUTS, generator=generators[0])
-        action = torch.randint(ACTIONS, (paths, BATCH), generator=generators[0])
-        reward = torch.randn(paths, BATCH, generator=generators[0])
+        observation, following = torch.randn(2, paths, BATCH, INPUTS, generator=generator)
+        action = torch.randint(ACTIONS, (paths, BATCH), generator=generator)
+        reward = torch.randn(paths, BATCH, generator=generator)
         parts = (observation, action, reward, following, torch.full((paths, BATCH), 0.99))
         return Sample(*(part.to(device) for part in parts))
 
-    return working, working.copy_values(), [sample() for _ in range(50)]
+    return [sample() for _ in range(50)]
 
 
 def update(  # noqa: PLR0913 - what is updated, where, and by which clock
@@ -76,6 +86,31 @@ def update(  # noqa: PLR0913 - what is updated, where, and by which clock
         working.step(differences.run, differences.loss(sample)[1], max_norm=MAX_NORM)
 
     return repeated(learn, samples, updates, clock)
+
+
+def column(updates: int, *, earlier: int, encoded: bool) -> Measure:
+    """Return the cost of an update of a progressive network's column, as wide as paths of three layers of 32."""
+    network, adam = NetworkSettings(layers=3, active=ACTIVE, units=32), Adam(5e-4)
+    columns = Columns(Plan(network, SearchSettings(), INPUTS, ACTIONS, 0, adam.state_names, "cpu"))
+    for index in range(earlier + 1):
+        columns.begin(f"task {index}", index)
+    learner = columns.gather(f"task {earlier}", columns.propose(None), np.array([0]), adam)
+    target, samples = learner.copy_values(), draw_samples(1, torch_generator(0, 0, "benchmark"))
+    if encoded:
+        samples = [
+            replace(
+                sample,
+                observation=columns.encode(sample.observation[0])[None],
+                next_observation=columns.encode(sample.next_observation[0])[None],
+            )
+            for sample in samples
+        ]
+
+    def learn(sample: Sample) -> None:
+        differences = temporal_differences(learner, target, sample)
+        learner.step(differences.run, differences.loss(sample)[1])
+
+    return repeated(learn, samples, updates)
 
 
 def by_graph(updates: int, paths: int, modules: int = 40) -> Measure:
@@ -158,6 +193,9 @@ def main() -> None:
         "8 paths, products alone": products(many, POPULATION),
         "1 path, 3 layers of 32": update(many, 1, units=32, layers=3),
         "8 paths, 3 layers of 32": update(many, POPULATION, units=32, layers=3),
+        "a first column": column(many, earlier=0, encoded=True),
+        "a twelfth column": column(many, earlier=11, encoded=True),
+        "a twelfth column, all computed": column(many, earlier=11, encoded=False),
     }
     measured = take_turns(variants, arguments.rounds)
     print("one update, double DQN and Adam, 2 layers of 64 units and 40 modules unless it says otherwise")
@@ -171,6 +209,8 @@ def main() -> None:
         ("8 paths, 3 layers of 32", "1 path, 3 layers of 32"),
         ("1 path, by Torch's graph", "1 path, 40 modules"),
         ("8 paths, by Torch's graph", "8 paths, 40 modules"),
+        ("a twelfth column, all computed", "a twelfth column"),
+        ("a twelfth column", "1 path, 3 layers of 32"),
     ):
         print(f"{one} / {other}: {ratio(measured, one, other)}")
 
