@@ -16,8 +16,9 @@ class PathNetDQNSettings(AgentSettings):
 
     transfer: Literal["freeze", "fine-tune", "progressive", "none"] = "freeze"
     """What a sub-task takes from earlier ones: `freeze`, PathNet's own way; or a control, `fine-tune` (one path
-    that is trained on and on), `progressive` (a column a sub-task, with lateral connections from the earlier ones)
-    or `none` (a fresh network a sub-task)."""
+    that is trained on and on), `progressive` (a column a sub-task, with lateral connections from the earlier ones;
+    what those give is stored with every transition, 15 kB of it at a twelfth column of lander.yaml) or `none` (a
+    fresh network a sub-task)."""
     lanes: int = Field(default=16, ge=1, le=4096)
     """Environments stepped together; during a search they are spread over the population."""
     action_repeat: int = Field(default=1, ge=1, le=1000)
