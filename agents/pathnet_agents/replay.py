@@ -128,10 +128,10 @@ class Replay:
         discount = self._discounts[taken] * (1 - self.terminated.flatten()[last])
         first, shape = places[:, 0], (paths, batch)
         return Sample(
-            observation=self.observation.flatten(0, 1)[first].unflatten(0, shape),
+            observation=self.observation.flatten(0, 1).index_select(0, first).unflatten(0, shape),
             action=self.action.flatten()[first].unflatten(0, shape),
             reward=reward.unflatten(0, shape),
-            next_observation=self.next_observation.flatten(0, 1)[last].unflatten(0, shape),
+            next_observation=self.next_observation.flatten(0, 1).index_select(0, last).unflatten(0, shape),
             discount=discount.unflatten(0, shape),
             places=first.unflatten(0, shape),
             weight=None if weight is None else weight.unflatten(0, shape),
