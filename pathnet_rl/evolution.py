@@ -41,6 +41,7 @@ class Evolution:
         rng: The source of every draw.
         train_all: Train every member in every generation, instead of only those about to compete.
         grace_generations: Generations of training before a member may be drawn for a tournament.
+        tie_replaces: Let one of two that are equally fit replace the other all the same, as in the paper.
     """
 
     name: ClassVar[str] = ""
@@ -53,12 +54,14 @@ class Evolution:
         *,
         train_all: bool = False,
         grace_generations: int = 0,
+        tie_replaces: bool = True,
     ) -> None:
         self.population = population.copy()
         self.modules = modules
         self.rng = rng
         self.train_all = train_all
         self.grace_generations = grace_generations
+        self.tie_replaces = tie_replaces
         self.fitness: NDArray[np.float64] = np.full(len(population), -np.inf)
         self.age: NDArray[np.int64] = np.zeros(len(population), dtype=np.int64)
 
@@ -164,7 +167,7 @@ class BinaryTournament(Evolution):
             return None
         pair = drawable if len(drawable) == 2 else self.rng.choice(drawable, size=2, replace=False)
         scores = np.where(np.isfinite(self.fitness[pair]), self.fitness[pair], -np.inf)
-        if np.isneginf(scores).all():
+        if np.isneginf(scores).all() or (scores[0] == scores[1] and not self.tie_replaces):
             return None
         winner = int(np.argmax(scores))  # a tie goes to the first drawn, which is random
         return self._overwrite(loser=int(pair[1 - winner]), winner=int(pair[winner]))

@@ -79,7 +79,7 @@ def check_file(path: str | pathlib.Path | io.BufferedIOBase) -> None:
             lacking = {"data", "policy.pth", "policy.optimizer.pth"} - {*archive.namelist()}
         wrong = f"it lacks {', '.join(sorted(lacking))}" if lacking else ""
     except BadZipFile:
-        wrong = "it is cut short, or no archive"
+        wrong = "it wasn't a zip-file, or it is cut short"
     finally:
         if file is not path:
             file.close()

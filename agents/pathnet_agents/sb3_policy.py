@@ -52,7 +52,8 @@ class PathNetPolicy(PathModule):
             are summed. Instead of ``layers`` and ``units``.
         activation_fn: ``torch.nn.ReLU``; modules know no other.
         layers: Layers of modules between extractor and heads; by default 2.
-        modules: Modules in a layer; the cost does not grow with it, the room for further tasks does.
+        modules: Modules in a layer. An update's cost does not grow with it; the room for further tasks does, and
+            memory: layers as wide as DQN's take as many times its memory, so give fewer where they are wide.
         active: Modules a path starts with in a layer, the most it can have.
         units: ReLU units in a module; by default 64.
         population: Paths that learn and compete while a task is searched, 2 or more.

@@ -41,8 +41,16 @@ class TaskSearch:
     ) -> None:
         self.task, self.modules, self.rng = task, modules, rng
         strategy = EVOLUTIONS[settings.evolution]
-        grace = settings.grace_generations
-        self.search = PathSearch(strategy(population, modules, rng, train_all=True, grace_generations=grace))
+        # Early returns are often all alike; to choose by them would put mutated modules in the place of trained ones.
+        evolution = strategy(
+            population,
+            modules,
+            rng,
+            train_all=True,
+            grace_generations=settings.grace_generations,
+            tie_replaces=False,
+        )
+        self.search = PathSearch(evolution)
         self.heads: NDArray[np.int64] = np.arange(len(population))
         self.searching = True
         self.env_steps = 0
@@ -63,8 +71,10 @@ class TaskSearch:
 
     @property
     def best(self) -> int:
-        """The member with the highest fitness."""
-        return self.search.evolution.best
+        """The member with the highest fitness; of equals the one that has learned longest."""
+        evolution = self.search.evolution
+        fitness = np.where(np.isfinite(evolution.fitness), evolution.fitness, -np.inf)
+        return int(np.lexsort((evolution.age, fitness))[-1])
 
     @property
     def best_path(self) -> Path:

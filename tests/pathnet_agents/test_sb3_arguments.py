@@ -81,6 +81,12 @@ def test_a_truncated_file_is_refused(tmp_path, share):
         PathNetDQN.load(tmp_path / "part.zip")
 
 
+def test_a_file_that_is_no_archive_is_refused_in_dqns_words(tmp_path):
+    (tmp_path / "note.zip").write_text("not an agent", encoding="utf-8")
+    with pytest.raises(ValueError, match="wasn't a zip-file"):
+        PathNetDQN.load(tmp_path / "note.zip")
+
+
 def test_a_file_without_the_parameters_is_refused():
     whole, part = io.BytesIO(), io.BytesIO()
     make_model().save(whole)

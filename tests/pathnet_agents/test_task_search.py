@@ -43,6 +43,20 @@ def test_fitness_is_the_mean_return_of_the_latest_whole_episodes():
     assert not search.due
 
 
+def test_equal_returns_replace_nobody_and_leave_the_longest_trained_alone():
+    search = make_search()
+    search.search.evolution.age[2] = 9
+    for _ in range(3):
+        for step in range(4):
+            search.step(np.ones(4, dtype=np.float32), np.full(4, step % 2 == 1))
+        assert search.judge(FINITE).replacement is None
+    assert search.best == 2
+    path = search.population[2].copy()
+    search.consolidate()
+    assert search.heads.tolist() == [2]
+    assert np.array_equal(search.best_path, path)
+
+
 def test_a_single_lane_is_given_to_the_members_in_turn():
     search = make_search(lanes=1)
     actors = []

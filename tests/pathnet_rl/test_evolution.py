@@ -66,6 +66,14 @@ def test_when_both_fail_nobody_is_replaced():
     assert (tournament.population == before).all()
 
 
+@pytest.mark.parametrize("tie_replaces", [True, False])
+def test_whether_a_tie_replaces_anybody_can_be_chosen(tie_replaces):
+    tournament = make(BinaryTournament, tie_replaces=tie_replaces)
+    pair = tournament.ask()
+    assert (tournament.tell(pair, np.array([3.0, 3.0])) is not None) is tie_replaces
+    assert tournament.tell(pair, np.array([3.0, 4.0])).winner == pair[1]
+
+
 def test_the_young_and_the_unjudged_stay_out_of_tournaments():
     tournament = make(BinaryTournament, train_all=True, grace_generations=2)
     everyone = tournament.ask()
