@@ -41,7 +41,7 @@ class TaskSearch:
     ) -> None:
         self.task, self.modules, self.rng = task, modules, rng
         strategy = EVOLUTIONS[settings.evolution]
-        # Early returns are often all alike; to choose by them would put mutated modules in the place of trained ones.
+        # Early returns are often all alike; to choose by them puts mutated modules in the place of trained ones.
         evolution = strategy(
             population,
             modules,
