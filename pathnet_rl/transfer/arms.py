@@ -98,8 +98,8 @@ ARMS = {
         _ablation(
             "trained-pair", "two paths learn at a time, until one replaces the other", "search.trained", "pair"
         ),
-        _ablation("short-search", "a search of one generation", "search.search_env_steps", 3_200),
-        _ablation("long-search", "a search four times as long", "search.search_env_steps", 102_400),
+        _ablation("short-search", "a search of 3,200 environment steps", "search.search_env_steps", 3_200),
+        _ablation("long-search", "a search of 102,400 environment steps", "search.search_env_steps", 102_400),
         _ablation("no-grace", "new members compete at once", "search.grace_generations", 0),
         _ablation("no-consolidation", "the search goes on to the end", "search.consolidate", False),
         _ablation("never-put-back", "what collapses is left to itself", "search.put_back", False),
