@@ -21,6 +21,15 @@ class Destroyed:
             pass
 
 
+@pytest.fixture
+def heeded():
+    """Let SIGINT be heeded, which a shell makes what it starts in the background ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_that_is_answered_in_a_destructor_is_not_lost(number):
     with pytest.raises(Interrupted) as raised, interruptible():  # noqa: PT012 - what comes meanwhile
