@@ -66,9 +66,14 @@ class Evolution:
         self.age: NDArray[np.int64] = np.zeros(len(population), dtype=np.int64)
 
     @property
+    def scores(self) -> NDArray[np.float64]:
+        """The fitness of every member, minus infinity where it is not finite."""
+        return np.where(np.isfinite(self.fitness), self.fitness, -np.inf)
+
+    @property
     def best(self) -> int:
         """The member with the highest finite fitness; the first one while there is none."""
-        return int(np.argmax(np.where(np.isfinite(self.fitness), self.fitness, -np.inf)))
+        return int(np.argmax(self.scores))
 
     def ask(self) -> NDArray[np.int64]:
         """Return the members to train in this generation, ``(trained,)``."""
@@ -163,10 +168,10 @@ class BinaryTournament(Evolution):
         """Let two of the members compete; nothing happens when neither has a finite fitness."""
         drawable = self._record(members, fitness, judged)
         self._undecided = members if len(drawable) < 2 else None
-        if len(drawable) < 2:
+        if self._undecided is not None:
             return None
         pair = drawable if len(drawable) == 2 else self.rng.choice(drawable, size=2, replace=False)
-        scores = np.where(np.isfinite(self.fitness[pair]), self.fitness[pair], -np.inf)
+        scores = self.scores[pair]
         if np.isneginf(scores).all() or (scores[0] == scores[1] and not self.tie_replaces):
             return None
         winner = int(np.argmax(scores))  # a tie goes to the first drawn, which is random

@@ -160,6 +160,7 @@ class Columns:
     def begin(self, task: str, index: int) -> None:
         """Draw the sub-task's column."""
         plan, network = self.plan, self.plan.network
+        self._earlier = self._below(task)
         generator = torch_generator(plan.seed, index, "column")
         width, columns = _width(plan), len(self.columns) + 1
         shapes = [Dense(plan.inputs if layer == 0 else columns * width, width) for layer in range(network.layers)]
@@ -191,8 +192,7 @@ class Columns:
 
     def encode(self, observation_bi: Tensor) -> Tensor:
         """Add what all columns but the last give; see :meth:`Below.encode`."""
-        last = next(reversed(self.columns))
-        return self._below(last).encode(observation_bi[None])[0]
+        return self._earlier.encode(observation_bi[None])[0]
 
     def copy_head(self, task: str, source: int, target: int) -> None:
         """Do nothing: there is one head."""

@@ -73,8 +73,7 @@ class TaskSearch:
     def best(self) -> int:
         """The member with the highest fitness; of equals the one that has learned longest."""
         evolution = self.search.evolution
-        fitness = np.where(np.isfinite(evolution.fitness), evolution.fitness, -np.inf)
-        return int(np.lexsort((evolution.age, fitness))[-1])
+        return int(np.lexsort((evolution.age, evolution.scores))[-1])
 
     @property
     def best_path(self) -> Path:

@@ -53,8 +53,8 @@ class OnlyDQN:
 
 def fetch(folder: str) -> Path:
     """Return the tests of the installed version, unpacked."""
-    name = f"stable_baselines3-{version('stable-baselines3')}"
-    asked = name.replace("_", "-").replace("baselines3-", "baselines3==")
+    installed = version("stable-baselines3")
+    name, asked = f"stable_baselines3-{installed}", f"stable-baselines3=={installed}"
     options = ["--no-deps", "--no-binary", ":all:", "--dest", folder]
     subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", *options, asked], check=True)
     with tarfile.open(Path(folder, f"{name}.tar.gz")) as archive:
