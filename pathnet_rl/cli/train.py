@@ -1,0 +1,129 @@
+"""``train`` and ``resume``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pathnet_rl.cli.app import FAILED, Device, DeviceOption, SeedOption, SetOption, answers_signals, refuse
+
+if TYPE_CHECKING:
+    from pathnet_rl.listener import Listener
+    from pathnet_rl.run import Run
+    from pathnet_rl.saving import Pace
+
+
+EveryMinutesOption = Annotated[
+    float, typer.Option("--checkpoint-minutes", min=0.0, max=1e6, help="Write a checkpoint after so many minutes,")
+]
+EveryStepsOption = Annotated[
+    int | None,
+    typer.Option("--checkpoint-env-steps", min=1, help="or after so many environment steps if that comes first."),
+]
+
+
+@answers_signals
+def train(
+    curriculum: Annotated[str, typer.Argument(help="A YAML file, or the name of a shipped curriculum.")],
+    seed: SeedOption = None,
+    device: DeviceOption = Device.auto,
+    out: Annotated[Path | None, typer.Option(help="Run directory; default runs/NAME-seedN.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="If it exists, take the next free name.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="If it exists, go on where it was interrupted.")] = False,
+    every_minutes: EveryMinutesOption = 1.0,
+    every_env_steps: EveryStepsOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Train a curriculum, sub-task after sub-task."""
+    from pathnet_rl.configuration import ConfigurationError
+    from pathnet_rl.curriculum import load_curriculum
+
+    if fresh and resume:
+        refuse("--fresh and --resume exclude each other; give the directory to go on in as --out")
+    overrides = list(set_ or []) + ([f"seed={seed}"] if seed is not None else [])
+    try:
+        loaded = load_curriculum(curriculum, overrides)
+    except ConfigurationError as error:
+        refuse(error)
+    from pathnet_rl.device import DeviceError, choose_device
+    from pathnet_rl.run import Run, RunError
+    from pathnet_rl.saving import Pace
+
+    directory = out or Path("runs") / f"{loaded.name}-seed{loaded.seed}"
+    try:
+        chosen = choose_device(device)
+        going_on = resume and directory.exists()
+        if going_on:
+            run = Run.open_to_resume(directory, loaded, device=chosen)
+        else:
+            run = Run.create(directory, loaded, device=chosen, fresh=fresh)
+    except (ConfigurationError, DeviceError, RunError) as error:
+        refuse(error)
+    _train(run, Pace(every_minutes, every_env_steps), resume=going_on)
+
+
+@answers_signals
+def resume(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    every_minutes: EveryMinutesOption = 1.0,
+    every_env_steps: EveryStepsOption = None,
+) -> None:
+    """Go on with an interrupted training; it ends as it would have without the interruption."""
+    from pathnet_rl.configuration import ConfigurationError
+    from pathnet_rl.device import DeviceError, choose_device
+    from pathnet_rl.run import Run, RunError
+    from pathnet_rl.saving import Pace
+
+    try:
+        opened = Run.open(run)
+        choose_device(opened.device)
+    except (ConfigurationError, DeviceError, RunError) as error:
+        refuse(error)
+    _train(opened, Pace(every_minutes, every_env_steps), resume=True)
+
+
+def _train(run: "Run", pace: "Pace", *, resume: bool) -> None:
+    from rich.console import Console as Screen
+
+    from pathnet_rl.agent import AgentError
+    from pathnet_rl.checkpoint import CheckpointError, checkpoints
+    from pathnet_rl.console import summary_table
+    from pathnet_rl.interruption import Interrupted
+    from pathnet_rl.lock import LockError, sole_writer
+    from pathnet_rl.run import RunError
+    from pathnet_rl.training import find_start
+    from pathnet_rl.training import train as train_run
+
+    screen = Screen()
+    try:
+        with sole_writer(run.directory):
+            start = find_start(run) if resume else None
+            for words in start.words if start else ():
+                typer.echo(words)
+            finished = train_run(run, _listeners(run, run.device), device=run.device, start=start, pace=pace)
+    except (CheckpointError, LockError, RunError) as error:
+        refuse(error)
+    except AgentError as error:
+        typer.echo(f"stopped: {error}\nwhat was learned before is in {run.directory}", err=True)
+        raise typer.Exit(FAILED) from None
+    except Interrupted as error:
+        saved = "saved" if checkpoints(run.directory) else "nothing was learned yet"
+        typer.echo(f"interrupted; {saved}; go on with: pathnet-rl resume {run.directory}", err=True)
+        raise typer.Exit(error.status) from None
+    screen.print(summary_table(finished))
+    screen.print(f"run {run.directory}", soft_wrap=True)
+    screen.print(
+        f"next: pathnet-rl evaluate {run.directory}   tensorboard --logdir {run.directory.parent}",
+        soft_wrap=True,
+    )
+
+
+def _listeners(run: "Run", device: str) -> "list[Listener]":
+    from pathnet_rl.console import ConsoleListener
+    from pathnet_rl.picture import PictureFiles
+    from pathnet_rl.run import PICTURES
+    from pathnet_rl.tensorboard import TensorBoardListener
+
+    heading = f"{run.curriculum.name}, seed {run.curriculum.seed}, on {device}, into {run.directory}"
+    pictures = PictureFiles(run.directory / PICTURES)
+    return [TensorBoardListener(run.directory), pictures, ConsoleListener(heading)]
