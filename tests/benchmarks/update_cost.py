@@ -5,11 +5,13 @@
 "By Torch's graph" is the same loss and step with the forward pass in Torch's single operations and its autograd;
 "products alone" is the matrix products that an update cannot do without. 64 transitions a path, drawn before.
 "A twelfth column" of the progressive control takes from its replay what the eleven earlier ones give.
+"Compiled" (--compiled, which needs a C++ compiler) is the very same update given to ``torch.compile``.
 """
 
 from turns import Clock, Measure, cpu_s, ratio, take_turns  # isort: skip - it must come before NumPy
 
 import argparse
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import cycle
@@ -77,6 +79,7 @@ def update(  # noqa: PLR0913 - what is updated, where, and by which clock
     layers: int = 2,
     device: str = "cpu",
     clock: Clock = cpu_s,
+    compiled: bool = False,
 ) -> Measure:
     """Return the cost of one update of all paths."""
     working, target, samples = setting(paths, modules, units, layers, device)
@@ -85,7 +88,12 @@ def update(  # noqa: PLR0913 - what is updated, where, and by which clock
         differences = temporal_differences(working, target, sample)
         working.step(differences.run, differences.loss(sample)[1], max_norm=MAX_NORM)
 
-    return repeated(learn, samples, updates, clock)
+    if not compiled:
+        return repeated(learn, samples, updates, clock)
+    fused, began = torch.compile(learn, dynamic=False), time.perf_counter()
+    fused(samples[0])
+    print(f"{paths} paths, compiled in {time.perf_counter() - began:.0f} s of wall-clock", flush=True)
+    return repeated(fused, samples, updates, clock)
 
 
 def column(updates: int, *, earlier: int, encoded: bool) -> Measure:
@@ -181,6 +189,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--updates", type=int, default=60, help="updates of a variant in a round")
     parser.add_argument("--threads", type=int, default=1, help="more than one take more CPU time than they save")
+    parser.add_argument("--compiled", action="store_true", help="what torch.compile makes of it, too")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     many = arguments.updates
@@ -197,11 +206,16 @@ def main() -> None:
         "a twelfth column": column(many, earlier=11, encoded=True),
         "a twelfth column, all computed": column(many, earlier=11, encoded=False),
     }
+    if arguments.compiled:
+        variants |= {
+            f"{paths} path{'s' * (paths > 1)}, compiled": update(many, paths, compiled=True)
+            for paths in (1, POPULATION)
+        }
     measured = take_turns(variants, arguments.rounds)
     print("one update, double DQN and Adam, 2 layers of 64 units and 40 modules unless it says otherwise")
     for name, seconds in measured.items():
         print(f"{name:32} {median(seconds) * 1e6:7.0f} us ({min(seconds) * 1e6:.0f} to {max(seconds) * 1e6:.0f})")
-    for one, other in (
+    compared = [
         ("1 path, 100 modules", "1 path, 10 modules"),
         ("8 paths, 100 modules", "8 paths, 10 modules"),
         ("8 paths, 40 modules", "1 path, 40 modules"),
@@ -211,7 +225,10 @@ def main() -> None:
         ("8 paths, by Torch's graph", "8 paths, 40 modules"),
         ("a twelfth column, all computed", "a twelfth column"),
         ("a twelfth column", "1 path, 3 layers of 32"),
-    ):
+    ]
+    if arguments.compiled:
+        compared += [(f"{paths}, 40 modules", f"{paths}, compiled") for paths in ("1 path", "8 paths")]
+    for one, other in compared:
         print(f"{one} / {other}: {ratio(measured, one, other)}")
 
 
