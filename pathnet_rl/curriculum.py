@@ -88,8 +88,9 @@ def _validated(configuration: Configuration) -> Curriculum:
         complaints += _search_complaints(network, search)
         if agent is not None:
             complaints += [Complaint(("agent", key), words) for key, words in agent.conflicts(network, search)]
-            remedy = "give fewer modules, units or layers, or a smaller population"
-            complaints += memory_complaints(agent.memory_bytes(network, search), remedy)
+            tasks = data.get("tasks")
+            needed = agent.memory_bytes(network, search, len(tasks) if isinstance(tasks, list) else 1)
+            complaints += memory_complaints(needed, agent.memory_remedy)
     if complaints or sections is None or agent is None:
         raise configuration.refusal(complaints)
     return Curriculum.model_construct(

@@ -14,7 +14,8 @@ from pathnet_rl.task import Outcome, Task
 class Generation:
     """One generation as it stands when its tournament is over.
 
-    ``paths`` and ``fitness`` are the population that was trained, before a loser is overwritten.
+    ``paths`` is the population before a loser is overwritten, ``fitness`` what each member earned when it was last
+    trained. ``best`` has the highest of these; while there is none it is the first that was trained.
     """
 
     index: int
@@ -27,7 +28,7 @@ class Generation:
 
     @property
     def best_path(self) -> Path:
-        """The path of the member with the highest fitness."""
+        """The path of the best member."""
         return self.paths[self.best]
 
 
@@ -53,11 +54,12 @@ class PathSearch:
         paths = evolution.population.copy()
         replacement = evolution.tell(self._members, outcome.fitness, outcome.judged)
         self.next_index += 1
+        known = np.isfinite(evolution.fitness).any()
         return Generation(
             index=self.next_index - 1,
             paths=paths,
             fitness=np.where(np.isfinite(evolution.fitness), evolution.fitness, np.nan),
-            best=evolution.best,
+            best=evolution.best if known else int(self._members[0]),
             failed=int((outcome.judged & ~np.isfinite(outcome.fitness)).sum()),
             outcome=outcome,
             replacement=replacement,

@@ -1,7 +1,7 @@
 """What a curriculum file may say, as frozen models: one sentence a field, units in the names."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -46,13 +46,14 @@ class SearchSettings(Settings):
     """Fewest modules that a random path activates in a layer; the paper draws from 1, but an RL sub-task is then
     often left with a path too small for it, since early fitness says little about capacity."""
     generation_env_steps: int = Field(default=3_200, ge=1, le=10_000_000)
-    """Environment steps, over all lanes, between two tournaments."""
+    """Environment steps, over all lanes, between two tournaments; episodes that end within a repeated action leave
+    it some steps short."""
     fitness_episodes: int = Field(default=8, ge=1, le=10_000)
     """A member's fitness is the mean return of this many of its latest episodes."""
     grace_generations: int = Field(default=3, ge=0, le=100_000)
     """Generations a new member learns before a tournament may draw it, so that slow starters show their slope."""
     search_env_steps: int = Field(default=25_600, ge=1, le=1_000_000_000)
-    """Environment steps of searching before the best member learns on alone."""
+    """Environment steps of searching, rounded up to a whole generation, before the best member learns on alone."""
     stall_env_steps: int = Field(default=60_000, ge=1, le=1_000_000_000)
     """A consolidated path that gains nothing for so many environment steps sends the sub-task back to searching."""
     put_back: bool = True
@@ -75,16 +76,20 @@ class SearchSettings(Settings):
 class AgentSettings(Settings):
     """Base of an agent's settings; the entry-point group ``pathnet_rl.agents`` names its subclasses."""
 
+    memory_remedy: ClassVar[str] = "give fewer modules, units or layers, or a smaller population"
+    """What to do where :meth:`memory_bytes` are more than there are."""
+
     def conflicts(self, network: NetworkSettings, search: SearchSettings) -> Iterator[tuple[str, str]]:
         """Yield what does not fit the other sections: a key of these settings, what is wrong and a remedy."""
         yield from ()
 
-    def memory_bytes(self, network: NetworkSettings, search: SearchSettings) -> int:
-        """Estimate the memory that learning takes, so that what cannot fit is refused before it is tried.
+    def memory_bytes(self, network: NetworkSettings, search: SearchSettings, tasks: int) -> int:
+        """Estimate the memory that learning so many sub-tasks takes, so that what cannot fit is refused at once.
 
         Here the modules alone, with initial weights and two moments, the copy that checkpoints are written from,
         and the population's working copies; a first layer counts as if it had as many inputs as the others.
         """
+        del tasks
         module_bytes = 4 * network.units * (network.units + 1)
         working = search.population * network.layers * network.active
         return module_bytes * (8 * network.layers * network.modules + 5 * working)

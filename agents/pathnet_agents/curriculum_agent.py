@@ -132,6 +132,7 @@ class CurriculumAgent:
         )
         if state is None and self._replay is not None:
             sub_task.replay.adopt(self._replay)
+        self._replay = None
         ancestor = self._ancestor(sub_task) if state is None else self._named(state[0]["ancestor"])
         return Lesson(
             sub_task,

@@ -79,8 +79,9 @@ class Progress:
         if reached is not None:
             if reached > self.best + GAIN:
                 self.best, self.gained_at, self._collapses = reached, task.env_steps, 0
-                self.kept, self._level = Kept(path, 0, task.slow_weights(0, path)), task.level.value or 0.0
-            elif task.search.put_back and self.kept is not None and reached < self.best - COLLAPSE:
+                if task.search.put_back:
+                    self.kept, self._level = Kept(path, 0, task.slow_weights(0, path)), task.level.value or 0.0
+            elif self.kept is not None and reached < self.best - COLLAPSE:
                 self._collapses += 1
                 task.set_level(self._level)
                 task.put_back(self.kept.weights)

@@ -158,7 +158,9 @@ class Columns:
         return 0
 
     def begin(self, task: str, index: int) -> None:
-        """Draw the sub-task's column."""
+        """Draw the sub-task's column; one that was begun in its place and failed makes room."""
+        for failed in list(self.columns)[index:]:
+            del self.columns[failed]
         plan, network = self.plan, self.plan.network
         self._earlier = self._below(task)
         generator = torch_generator(plan.seed, index, "column")

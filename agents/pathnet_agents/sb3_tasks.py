@@ -144,15 +144,15 @@ class TaskByTask(OffPolicyAlgorithm):
         last = next(reversed(policy.routes.values()), None)
         ancestor = Ancestor(last.task, last.path) if last else None
         policy.add_task(name)
-        rng, settings = self._evolution_rng(), self._search_settings()
+        rng, settings = self._rng("evolution"), self._search_settings()
         population = first_population(policy.net, name, settings, ancestor, rng)
         policy.settle()
         self._search = self._search_from(name, population, rng)
         self._follow(self._search)
         return self._search
 
-    def _evolution_rng(self) -> np.random.Generator:
-        return numpy_generator(self.policy.seed, len(self.policy.routes), "evolution")
+    def _rng(self, purpose: str) -> np.random.Generator:
+        return numpy_generator(self.policy.seed, len(self.policy.routes), purpose)
 
     def _search_settings(self, total_timesteps: int = 1) -> SearchSettings:
         """Return how a task is searched that is learned for so many steps."""
@@ -165,12 +165,12 @@ class TaskByTask(OffPolicyAlgorithm):
             warm_start=self.warm_start,
         )
 
-    def _search_from(self, name: str, population: Paths, rng: np.random.Generator | None = None) -> TaskSearch:
+    def _search_from(self, name: str, population: Paths, rng: np.random.Generator) -> TaskSearch:
         return TaskSearch(
             name,
             population,
             modules=self.policy.modules_a_layer,
-            rng=self._evolution_rng() if rng is None else rng,
+            rng=rng,
             settings=self._search_settings(),
             lanes=self.n_envs,
         )
@@ -267,7 +267,7 @@ class TaskByTask(OffPolicyAlgorithm):
         if live is None:
             self._search = None
         elif search is None or search.task != live.task or not np.array_equal(search.population, live.paths):
-            self._search = self._search_from(live.task, live.paths)
+            self._search = self._search_from(live.task, live.paths, self._rng("evolution of loaded paths"))
             if live.members == 1:
                 self._search.consolidate()
             self._search.heads = live.heads

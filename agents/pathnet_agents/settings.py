@@ -1,7 +1,7 @@
 """The settings of PathNet-DQN; importable without torch, so that a curriculum is checked quickly."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 class PathNetDQNSettings(AgentSettings):
     """Double DQN on the paths of a PathNet; the defaults are the measured ones for LunarLander."""
+
+    memory_remedy: ClassVar[str] = f"{AgentSettings.memory_remedy}, or fewer agent.replay_transitions"
 
     transfer: Literal["freeze", "fine-tune", "progressive", "none"] = "freeze"
     """What a sub-task takes from earlier ones: `freeze`, PathNet's own way; or a control, `fine-tune` (one path
@@ -48,7 +50,8 @@ class PathNetDQNSettings(AgentSettings):
     replay_transitions: int = Field(default=400_000, ge=1, le=100_000_000)
     """Capacity of the sub-task's replay, shared by the whole population."""
     replay_kept: bool = False
-    """Keep the replay of earlier sub-tasks, rewards and all, instead of beginning an empty one."""
+    """Keep the replay of earlier sub-tasks, rewards and all, instead of beginning an empty one; what is kept counts
+    for `learning_starts`, so that later sub-tasks learn from their first steps."""
     learning_starts: int = Field(default=1_000, ge=1, le=100_000_000)
     """Transitions in the replay before the first update."""
     learning_starts_refine: int = Field(default=10_000, ge=1, le=100_000_000)
@@ -98,10 +101,13 @@ class PathNetDQNSettings(AgentSettings):
                 (f"{self.replay_transitions} never reach learning_starts={self.learning_starts}; give more"),
             )
 
-    def memory_bytes(self, network: NetworkSettings, search: SearchSettings) -> int:
+    def memory_bytes(self, network: NetworkSettings, search: SearchSettings, tasks: int) -> int:
         """Add the replay, as if an observation had as many numbers as a module has units."""
-        transition_bytes = 4 * (2 * network.units + 5)
-        return super().memory_bytes(network, search) + self.replay_transitions * transition_bytes
+        numbers = 2 * network.units + 5
+        if self.transfer == "progressive":  # a column is about as wide as the root of a path's modules says
+            numbers += round(2 * network.layers * (tasks - 1) * network.units * network.active**0.5)
+        replays = 2 if self.replay_kept and tasks > 1 else 1
+        return super().memory_bytes(network, search, tasks) + 4 * replays * self.replay_transitions * numbers
 
     def build(
         self, network: NetworkSettings, search: SearchSettings, *, seed: int, device: str

@@ -71,9 +71,11 @@ class TaskSearch:
 
     @property
     def best(self) -> int:
-        """The member with the highest fitness; of equals the one that has learned longest."""
+        """The member with the highest fitness; of equals the one that has learned longest, then the first."""
         evolution = self.search.evolution
-        return int(np.lexsort((evolution.age, evolution.scores))[-1])
+        return max(
+            range(len(self.population)), key=lambda member: (evolution.scores[member], evolution.age[member])
+        )
 
     @property
     def best_path(self) -> Path:

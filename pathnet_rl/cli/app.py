@@ -54,7 +54,7 @@ def main() -> None:
     from pathnet_rl.durable import NO_ROOM
 
     # Python looks for a worker process's first modules in the current directory: a stranger's `re.py` would run.
-    os.environ.setdefault("PYTHONSAFEPATH", "1")
+    os.environ["PYTHONSAFEPATH"] = os.environ.get("PYTHONSAFEPATH") or "1"  # an empty word means no
     try:
         app()
     except OSError as error:

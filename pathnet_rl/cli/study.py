@@ -20,7 +20,8 @@ def study(
         int | None, typer.Option(help="Repeats of every arm, instead of the file's; 10 of a curriculum.")
     ] = None,
     arms: Annotated[
-        str | None, typer.Option(help="Arms, joined by commas; for a curriculum, ablations means all of those.")
+        str | None,
+        typer.Option(help="Arms, joined by commas; for a curriculum, ablations means all that change it."),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Instead of the file's seed.")] = None,
     device: DeviceOption = Device.auto,
@@ -100,9 +101,13 @@ def _study_curriculum(
         refuse(f"--repeats {wanted}: is below 1; give 1 or more")
     try:
         curriculum = load_curriculum(configuration, overrides)
-        chosen_arms = choose_arms(DEFAULT_ARMS if arms is None else arms)
+        named = DEFAULT_ARMS if arms is None else arms
+        chosen_arms = choose_arms(named)
     except (ConfigurationError, ArmError) as error:
         refuse(error)
+    if idle := [arm.name for arm in chosen_arms if arm.name not in named and not arm.changes(curriculum)]:
+        typer.echo(f"left out, for it would change nothing of {curriculum.name}: {', '.join(idle)}")
+        chosen_arms = [arm for arm in chosen_arms if arm.name not in idle]
     from pathnet_rl.device import DeviceError, choose_device
     from pathnet_rl.transfer.progress import TransferProgress
     from pathnet_rl.transfer.study import TransferError, create_or_continue, run_study

@@ -46,6 +46,12 @@ class Arm:
         """The arm whose run with the same seed must be finished first."""
         return PATHNET if self.target_alone else None
 
+    def changes(self, curriculum: Curriculum) -> bool:
+        """Whether this is another curriculum than before: what an ablation sets may be what is there already."""
+        data = curriculum.to_dict()
+        keys = [(key.partition("."), value) for key, value in self.overrides.items()]
+        return not self.ablation or any(data[section].get(name) != value for (section, _, name), value in keys)
+
 
 def _ablation(name: str, says: str, key: str, value: Value) -> Arm:
     return Arm(name, says, {key: value}, ablation=True)
@@ -151,8 +157,11 @@ def curriculum_of(
         budget_env_steps: What an arm that learns the last sub-task alone may take; by default the sum of all.
 
     Raises:
-        ArmError: If the changed curriculum is invalid, with everything that is wrong.
+        ArmError: If an ablation changes nothing, or what is changed is invalid, with everything that is wrong.
     """
+    if not arm.changes(curriculum):
+        same = ", ".join(f"{key} is {value} already" for key, value in arm.overrides.items())
+        raise ArmError(f"arm {arm.name} changes nothing of {curriculum.name}: {same}; leave it out of --arms")
     data = curriculum.to_dict()
     data["seed"] = seed
     for key, value in arm.overrides.items():

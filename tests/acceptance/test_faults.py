@@ -616,10 +616,12 @@ def test_the_real_agent_goes_on_bit_for_bit_after_every_record(real, tmp_path, c
 STUDY = ["--repeats=1", "--arms=de-novo", "--processes=1", "--out=study", "--set=search.limit_generations=3"]
 
 
-def test_workers_run_no_code_of_the_current_directory(tmp_path):
+@pytest.mark.parametrize("safe_path", [{}, {"PYTHONSAFEPATH": ""}])
+def test_workers_run_no_code_of_the_current_directory(tmp_path, safe_path):
     for name in ("re", "pickle", "random", "torch"):
         (tmp_path / f"{name}.py").write_text("open('planted', 'w').close()\nraise SystemExit(1)\n")
-    subprocess.run([SCRIPT, "study", "mnist_quick", *STUDY], cwd=tmp_path, capture_output=True, check=True)
+    study = [SCRIPT, "study", "mnist_quick", *STUDY]
+    subprocess.run(study, cwd=tmp_path, capture_output=True, check=True, env=os.environ | safe_path)
     assert not (tmp_path / "planted").exists()
 
 

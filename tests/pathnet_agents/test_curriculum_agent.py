@@ -181,6 +181,8 @@ def test_a_restored_agent_goes_on_to_the_bit_from_any_generation(dqn, search):
         rest = learn(other, *(task for task in tasks if task.name not in other.finished))
         assert comparable(rest) == comparable(records)[at + 1 :]
         assert equal(stored(other), checkpoints[-1])
+    in_progress = [checkpoint for checkpoint in checkpoints if checkpoint.notes["lesson"] is not None]
+    assert in_progress and all(checkpoint.notes["replay"] is None for checkpoint in in_progress), "adopted already"
 
 
 def test_a_restored_agent_goes_on_continuing_the_sub_task_it_had_chosen(monkeypatch):
@@ -362,8 +364,9 @@ def test_a_control_that_collapses_is_put_back_by_the_same_rule(kind):
 def test_what_is_not_put_back_is_left_as_it_is():
     agent = make_agent(stall_env_steps=100_000, put_back=False)
     running = agent.learn_task(sub_task(budget_env_steps=20_000, advance=NEVER))
-    while agent._lesson is None or agent._lesson._progress.kept is None:
+    while agent._lesson is None or not np.isfinite(agent._lesson._progress.best):
         next(running)
+    assert not any("furthest" in name for name in agent._lesson.tensors()), "nobody needs it"
     agent._lesson._progress.best = 10.0  # all that follows is a collapse from there
     records = [*running]
     assert records and not any("collapsed" in (record.why or "") for record in records)
@@ -492,15 +495,26 @@ class NotANumber(gymnasium.Env):
         return self.np_random.random(2, dtype=np.float32), reward, self.left % 10 == 0, False, {}
 
 
-def test_when_all_members_are_lost_it_stops_and_says_since_when():
+@pytest.fixture
+def not_a_number():
     gymnasium.register("NotANumber-v0", NotANumber)
     advance = AdvanceSettings(measure="mean_return", threshold=1.0, verify_from=1.0)
-    task = sub_task(env="NotANumber-v0", env_kwargs={"good_steps": 120}, advance=advance)
+    yield sub_task(env="NotANumber-v0", env_kwargs={"good_steps": 120}, advance=advance)
+    gymnasium.registry.pop("NotANumber-v0")
+
+
+@pytest.mark.parametrize("consolidate", [True, False])
+def test_where_a_pair_is_trained_it_stops_once_as_many_as_there_are_were_lost(not_a_number, consolidate):
+    agent = make_agent(trained="pair", consolidate=consolidate, search_env_steps=4000)
+    with pytest.raises(AgentError, match="spin: since generation 2, after 1600 environment steps, all 4 members"):
+        list(agent.learn_task(not_a_number))
+
+
+def test_when_all_members_are_lost_it_stops_and_says_since_when(not_a_number):
     agent, kept = make_agent(), []
     with pytest.raises(AgentError, match="spin: since generation 2, after 1200 environment steps, all 4 members"):
-        for _ in agent.learn_task(task):
+        for _ in agent.learn_task(not_a_number):
             kept.append(stored(agent))
-    gymnasium.registry.pop("NotANumber-v0")
     assert len(kept) == 2
     assert all(tensor.isfinite().all() for name, tensor in kept[-1].tensors.items() if name.startswith("net."))
 

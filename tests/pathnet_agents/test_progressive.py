@@ -77,6 +77,13 @@ def test_a_step_changes_the_column_alone_and_what_it_gives():
     assert not any(torch.equal(*pair) for pair in zip(before[1], made.columns["task 1"], strict=True))
 
 
+def test_a_column_that_failed_to_begin_makes_room():
+    made = columns(2)
+    made.begin("another", 1)
+    assert list(made.columns) == ["task 0", "another"]
+    assert made.columns["another"][1].shape == columns(2).columns["task 1"][1].shape
+
+
 @pytest.mark.parametrize("units", [5, 32])
 def test_a_column_alone_has_as_many_numbers_as_the_largest_path(units):
     network = NETWORK.model_copy(update={"units": units})

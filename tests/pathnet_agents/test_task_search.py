@@ -57,6 +57,15 @@ def test_equal_returns_replace_nobody_and_leave_the_longest_trained_alone():
     assert np.array_equal(search.best_path, path)
 
 
+def test_of_members_that_are_equal_in_all_the_first_is_the_best():
+    search = make_search()
+    assert search.best == 0, "those that start warm come first"
+    for step in range(8):
+        search.step(np.ones(4, dtype=np.float32), np.full(4, step % 2 == 1))
+    search.judge(FINITE)
+    assert search.best == 0
+
+
 def test_a_single_lane_is_given_to_the_members_in_turn():
     search = make_search(lanes=1)
     actors = []

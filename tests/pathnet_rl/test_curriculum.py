@@ -1,4 +1,5 @@
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,18 @@ def complaints(tmp_path, text, *overrides):
     with pytest.raises(ConfigurationError) as caught:
         load(tmp_path, text, *overrides)
     return caught.value.lines
+
+
+@pytest.mark.parametrize(("agent", "fits"), [("", True), (", transfer: progressive", False)])
+def test_a_replay_that_fits_no_memory_is_refused_and_named(tmp_path, monkeypatch, agent, fits):
+    monkeypatch.setattr("pathnet_rl.memory.memory_bytes", lambda: 2_500_000_000)
+    text = GOOD.replace("lanes: 8", f"lanes: 8, replay_transitions: 8000000{agent}")
+    if fits:
+        assert load(tmp_path, text).agent.replay_transitions == 8_000_000
+    else:
+        (line,) = complaints(tmp_path, text)
+        assert re.search(r"network: needs about 1\d GB of memory, 2.5 GB are there", line)
+        assert line.endswith("or a smaller population, or fewer agent.replay_transitions")
 
 
 def test_a_good_file_is_read_with_defaults(tmp_path):

@@ -42,6 +42,18 @@ def test_the_task_hears_of_every_replacement_and_generations_are_numbered():
     assert task.heirs == [(g.replacement.loser, g.replacement.winner) for g in generations]
 
 
+class NobodyIsJudged(FindModuleZero):
+    def train(self, members, paths):
+        return Outcome(np.zeros(len(members)), np.zeros(len(members), dtype=bool))
+
+
+def test_while_nobody_is_judged_one_that_was_trained_is_best():
+    rng = np.random.default_rng(0)
+    search = PathSearch(BinaryTournament(random_paths(16, 3, 10, 3, rng), 10, rng))
+    generation = search.step(NobodyIsJudged())
+    assert generation.best in np.flatnonzero(search.evolution.age)
+
+
 def test_failures_are_counted_and_never_best():
     task = FindModuleZero(broken=range(8))
     generations = generations_of(task, 40)

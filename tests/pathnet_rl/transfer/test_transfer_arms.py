@@ -39,6 +39,13 @@ def test_shorthands_are_spelled_out_once():
     assert not {*DEFAULT_ARMS, "sb3-dqn"} & set(SHORTHANDS["ablations"])
 
 
+def test_an_ablation_that_changes_nothing_is_refused():
+    with pytest.raises(
+        ArmError, match=r"last-ancestor changes nothing of carts: search.warm_start_from is last already"
+    ):
+        curriculum_of(ARMS["last-ancestor"], small_curriculum(), seed=0)
+
+
 def test_unknown_arms_are_named_with_the_nearest():
     with pytest.raises(ArmError, match='"pathnt" is no arm of a curriculum; nearest: pathnet'):
         choose_arms(["target-only", "pathnt"])
