@@ -63,15 +63,17 @@ class Stack:
         return {"values": self.values_rmk, "updates": self.updates_rm, **self.state_rmk}
 
 
-def glorot_rows(generators: Sequence[torch.Generator], rows: int, shape: Shape, device: str) -> Tensor:
-    """Draw Glorot-uniform weights and zero biases: ``(replicas, rows, row_inputs * units + units)``.
+def glorot_rows(
+    generators: Sequence[torch.Generator], rows: int, shape: Shape, device: str, gain: float = 1.0
+) -> Tensor:
+    """Draw Glorot-uniform weights times a gain, and zero biases: ``(replicas, rows, row_inputs * units + units)``.
 
     Every replica draws from its own generator on the CPU, so its numbers depend neither on the others nor on
     the device.
     """
     weights = shape.row_inputs * shape.units
     values = torch.zeros(len(generators), rows, weights + shape.units)
-    bound = (6 / sum(shape.fans)) ** 0.5
+    bound = gain * (6 / sum(shape.fans)) ** 0.5
     for replica, generator in zip(values, generators, strict=True):
         replica[:, :weights].uniform_(-bound, bound, generator=generator)
     return values.to(device)
@@ -87,6 +89,8 @@ class PathNet:
         generators: One a replica, the source of its initial weights.
         state_names: Optimizer state to keep for every module; see :class:`pathnet_rl.optimizer.Optimizer`.
         device: Torch device of every tensor.
+        gain: What the modules' initial weights are multiplied by, heads apart. With ``active ** -0.5`` the sum of a
+            full layer's modules begins by varying as much as one module's output would.
     """
 
     def __init__(
@@ -98,12 +102,13 @@ class PathNet:
         generators: Sequence[torch.Generator],
         state_names: Sequence[str] = (),
         device: str = "cpu",
+        gain: float = 1.0,
     ) -> None:
-        self.shapes = tuple(shapes)
+        self.shapes, self.gain = tuple(shapes), gain
         self.layers, self.modules, self.active = len(shapes), modules, active
         self.inputs, self.replicas = shapes[0].inputs, len(generators)
         self.state_names, self.device = tuple(state_names), device
-        self.initial_rmk = [glorot_rows(generators, modules, shape, device) for shape in shapes]
+        self.initial_rmk = [glorot_rows(generators, modules, shape, device, gain) for shape in shapes]
         self.stacks = [
             Stack.of(shape, initial.clone(), state_names)
             for initial, shape in zip(self.initial_rmk, shapes, strict=True)
@@ -117,7 +122,7 @@ class PathNet:
         """Make a replica a new network: new initial weights, nothing frozen, nothing trained."""
         self.frozen_rlm[replica] = False
         for shape, initial_rmk in zip(self.shapes, self.initial_rmk, strict=True):
-            initial_rmk[replica] = glorot_rows([generator], self.modules, shape, self.device)[0]
+            initial_rmk[replica] = glorot_rows([generator], self.modules, shape, self.device, self.gain)[0]
         self.reinitialise(replica=replica)
 
     def _head_shape(self, outputs: int) -> Dense:

@@ -186,6 +186,8 @@ class PathQNetwork(PathModule):
             generators=[torch_generator(self.seed, 0, "modules")],
             state_names=self.state_names,
             device=device,
+            # Of a bit-flipping task .77 of the episodes succeed with it, .66 without (80 seeds); of DQN .81 (40).
+            gain=self.active**-0.5,
         )
 
     def _get_constructor_parameters(self) -> dict[str, Any]:

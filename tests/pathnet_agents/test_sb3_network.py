@@ -162,3 +162,9 @@ def test_a_policy_that_is_given_anothers_state_goes_on_along_its_paths(steps):
     other.learn(0, reset_num_timesteps=False)
     assert torch.equal(other.q_net(observation), model.q_net(observation))
     other.learn(100, reset_num_timesteps=False)
+
+
+def test_modules_that_are_summed_begin_with_smaller_weights():
+    four, one = (make_model(network={"active": active}).q_net.net for active in (4, 1))
+    for summed, alone in zip(four.initial_rmk, one.initial_rmk, strict=True):
+        torch.testing.assert_close(summed, alone / 2)

@@ -5,6 +5,7 @@ from make_networks import ADAM, copies, heads_of, make_network, make_paths, rand
 from safetensors.torch import load, save
 
 from pathnet_rl.paths import EMPTY, to_lists
+from pathnet_rl.rng import torch_generator
 from pathnet_rl.working_set import WorkingSet
 
 
@@ -23,6 +24,15 @@ def test_initial_weights_are_glorot_uniform_with_zero_bias():
     assert weight.abs().max() <= bound
     assert weight.std() == pytest.approx(bound / 3**0.5, rel=0.02)
     assert (net.stacks[0].bias_rmo == 0).all()
+
+
+def test_a_gain_multiplies_the_modules_initial_weights_also_those_drawn_later():
+    plain, scaled = make_network(), make_network(gain=0.5)
+    for net in (plain, scaled):
+        net.restart(torch_generator(1, 0, "modules"), replica=0)
+    for one, other in zip(plain.stacks, scaled.stacks, strict=True):
+        torch.testing.assert_close(one.values_rmk * 0.5, other.values_rmk)
+    assert torch.equal(plain.heads["a"].values_rmk, scaled.heads["a"].values_rmk)
 
 
 def test_a_replicas_initial_weights_do_not_depend_on_the_number_of_replicas():
