@@ -105,9 +105,8 @@ def _study_curriculum(
         chosen_arms = choose_arms(named)
     except (ConfigurationError, ArmError) as error:
         refuse(error)
-    if idle := [arm.name for arm in chosen_arms if arm.name not in named and not arm.changes(curriculum)]:
-        typer.echo(f"left out, for it would change nothing of {curriculum.name}: {', '.join(idle)}")
-        chosen_arms = [arm for arm in chosen_arms if arm.name not in idle]
+    idle = [arm.name for arm in chosen_arms if arm.name not in named and not arm.changes(curriculum)]
+    chosen_arms = [arm for arm in chosen_arms if arm.name not in idle]
     from pathnet_rl.device import DeviceError, choose_device
     from pathnet_rl.transfer.progress import TransferProgress
     from pathnet_rl.transfer.study import TransferError, create_or_continue, run_study
@@ -118,6 +117,8 @@ def _study_curriculum(
         opened = create_or_continue(directory, curriculum, chosen_arms, wanted)
     except (DeviceError, TransferError, ArmError) as error:
         refuse(error)
+    if idle:
+        typer.echo(f"left out, for it would change nothing of {curriculum.name}: {', '.join(idle)}")
     workers, crew = _workers(processes, chosen)
     heading = f"{curriculum.name}, seeds from {curriculum.seed}, {crew} on {chosen}, into {directory}"
     progress = TransferProgress(heading, [arm.name for arm in chosen_arms])

@@ -164,7 +164,9 @@ def test_a_policy_that_is_given_anothers_state_goes_on_along_its_paths(steps):
     other.learn(100, reset_num_timesteps=False)
 
 
-def test_modules_that_are_summed_begin_with_smaller_weights():
-    four, one = (make_model(network={"active": active}).q_net.net for active in (4, 1))
-    for summed, alone in zip(four.initial_rmk, one.initial_rmk, strict=True):
-        torch.testing.assert_close(summed, alone / 2)
+def test_a_gain_is_that_of_the_modules_initial_weights_and_is_saved(tmp_path):
+    half, plain = (make_model(network={"gain": gain}) for gain in (0.5, 1.0))
+    for scaled, whole in zip(half.q_net.net.initial_rmk, plain.q_net.net.initial_rmk, strict=True):
+        torch.testing.assert_close(scaled, whole / 2)
+    half.save(tmp_path / "model")
+    assert PathNetDQN.load(tmp_path / "model").policy.gain == 0.5
