@@ -165,7 +165,7 @@ class BinaryTournament(Evolution):
         fitness: NDArray[np.float64],
         judged: NDArray[np.bool_] | None = None,
     ) -> Replacement | None:
-        """Let two of the members compete; nothing happens when neither has a finite fitness, or at a void tie."""
+        """Let two of the members compete; nothing happens when neither is finite, or a tie replaces nobody."""
         drawable = self._record(members, fitness, judged)
         self._undecided = members if len(drawable) < 2 else None
         if self._undecided is not None:

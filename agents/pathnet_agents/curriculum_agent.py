@@ -100,6 +100,7 @@ class CurriculumAgent:
             raise ValueError(f"sub-task {settings.name!r} has been learned already; give the new one another name")
         if self._lesson is None:
             self._lesson = self._begin(settings)
+            self._replay = None  # the lesson has taken it over
         lesson = self._lesson
         begun = lesson.sub_task.settings.name
         if begun != settings.name:
@@ -132,7 +133,6 @@ class CurriculumAgent:
         )
         if state is None and self._replay is not None:
             sub_task.replay.adopt(self._replay)
-        self._replay = None
         ancestor = self._ancestor(sub_task) if state is None else self._named(state[0]["ancestor"])
         return Lesson(
             sub_task,

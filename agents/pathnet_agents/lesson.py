@@ -46,7 +46,8 @@ class Lesson:
         self.mastered = False
         self.why = ""
         self.budget_env_steps = sub_task.settings.budget_env_steps
-        self._verify_from, self._failed_in_a_row = 0, 0
+        self._verify_from = 0
+        self._failed_generations = 0  # in a row, in which all that were trained failed
         self._best_verified: Kept | None = None
         self._best_measured = -np.inf  # of these weights
         self._progress = Progress(sub_task)
@@ -111,13 +112,13 @@ class Lesson:
             AgentError: If there is nobody else, or so many members have failed one after another, where only some
                 are trained at a time.
         """
-        everyone_failed = generation.failed == len(generation.outcome.fitness)
-        self._failed_in_a_row = self._failed_in_a_row + generation.failed if everyone_failed else 0
+        all_failed = generation.failed == len(generation.outcome.fitness)
+        self._failed_generations = self._failed_generations + 1 if all_failed else 0
         if generation.failed == 0:
             return
         task = self.sub_task
-        if self._failed_in_a_row >= len(generation.paths):
-            since = generation.index + 1 - self._failed_in_a_row // generation.failed
+        if self._failed_generations * generation.failed >= len(generation.paths):
+            since = generation.index + 1 - self._failed_generations
             raise AgentError(
                 f"{task.settings.name}: since generation {since}, after {task.env_steps} environment "
                 f"steps, all {len(generation.paths)} members have weights, losses or returns that are not finite; "
@@ -275,7 +276,7 @@ class Lesson:
             "budget_env_steps": self.budget_env_steps,
             "phase_started": self._phase_started,
             "verify_from": self._verify_from,
-            "failed_in_a_row": self._failed_in_a_row,
+            "failed_generations": self._failed_generations,
             "progress": self._progress.state_dict(),
             "best_verified": None if best is None else [self._best_measured, best.state_dict()],
             "rng": self.rng.bit_generator.state,
@@ -295,7 +296,7 @@ class Lesson:
         self._enter(state["phase"], evolution, state["next_generation"])
         self.path, self.member = np.array(state["path"], dtype=np.int64), state["member"]
         self.budget_env_steps, self._verify_from = state["budget_env_steps"], state["verify_from"]
-        self._phase_started, self._failed_in_a_row = state["phase_started"], state["failed_in_a_row"]
+        self._phase_started, self._failed_generations = state["phase_started"], state["failed_generations"]
         self.rng.bit_generator.state = state["rng"]
         self._wall_before, self._wall_started = state["wall_s"], time.perf_counter()
         self.sub_task.load_state_dict(state["sub_task"], tensors)

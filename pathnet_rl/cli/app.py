@@ -98,6 +98,11 @@ def refuse(message: object) -> NoReturn:
     raise typer.Exit(REFUSED)
 
 
+def overrides_of(set_: list[str] | None, seed: int | None) -> list[str]:
+    """Return what ``--set`` and ``--seed`` change of a file, as ``KEY=VALUE``."""
+    return list(set_ or []) + ([f"seed={seed}"] if seed is not None else [])
+
+
 def answers_signals(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
     """Let a command be ended by Ctrl-C and SIGTERM from its first moment."""
 

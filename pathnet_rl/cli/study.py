@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pathnet_rl.cli.app import FAILED, Device, DeviceOption, SetOption, answers_signals, refuse
+from pathnet_rl.cli.app import FAILED, Device, DeviceOption, SetOption, answers_signals, overrides_of, refuse
 
 
 @answers_signals
@@ -39,7 +39,7 @@ def study(
     del resume
     from pathnet_rl.configuration import ConfigurationError, read_configuration
 
-    overrides = list(set_ or []) + ([f"seed={seed}"] if seed is not None else [])
+    overrides = overrides_of(set_, seed)
     try:
         keys = read_configuration(configuration).mapping().keys()
     except ConfigurationError as error:

@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pathnet_rl.cli.app import FAILED, Device, DeviceOption, SeedOption, SetOption, answers_signals, refuse
+from pathnet_rl.cli.app import (
+    FAILED,
+    Device,
+    DeviceOption,
+    SeedOption,
+    SetOption,
+    answers_signals,
+    overrides_of,
+    refuse,
+)
 
 if TYPE_CHECKING:
     from pathnet_rl.listener import Listener
@@ -40,7 +49,7 @@ def train(
 
     if fresh and resume:
         refuse("--fresh and --resume exclude each other; give the directory to go on in as --out")
-    overrides = list(set_ or []) + ([f"seed={seed}"] if seed is not None else [])
+    overrides = overrides_of(set_, seed)
     try:
         loaded = load_curriculum(curriculum, overrides)
     except ConfigurationError as error:

@@ -5,7 +5,7 @@ An ablation of one's own is one more row of the table; the curriculum's own chec
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from pathnet_rl.complaints import nearest
 from pathnet_rl.configuration import ConfigurationError
@@ -48,9 +48,15 @@ class Arm:
 
     def changes(self, curriculum: Curriculum) -> bool:
         """Whether this is another curriculum than before: what an ablation sets may be what is there already."""
+        return not self.ablation or self.overridden(curriculum) != curriculum.to_dict()
+
+    def overridden(self, curriculum: Curriculum) -> dict[str, Any]:
+        """Return the curriculum as plain data, with the overrides and not yet validated."""
         data = curriculum.to_dict()
-        keys = [(key.partition("."), value) for key, value in self.overrides.items()]
-        return not self.ablation or any(data[section].get(name) != value for (section, _, name), value in keys)
+        for key, value in self.overrides.items():
+            section, _, name = key.partition(".")
+            data[section] = {**data[section], name: value}
+        return data
 
 
 def _ablation(name: str, says: str, key: str, value: Value) -> Arm:
@@ -162,11 +168,8 @@ def curriculum_of(
     if not arm.changes(curriculum):
         same = ", ".join(f"{key} is {value} already" for key, value in arm.overrides.items())
         raise ArmError(f"arm {arm.name} changes nothing of {curriculum.name}: {same}; leave it out of --arms")
-    data = curriculum.to_dict()
+    data = arm.overridden(curriculum)
     data["seed"] = seed
-    for key, value in arm.overrides.items():
-        section, _, name = key.partition(".")
-        data[section] = {**data[section], name: value}
     if arm.target_alone:
         budget = budget_env_steps or sum(task.budget_env_steps for task in curriculum.tasks)
         # Once more from easier starts would be twice as many steps as its partner took.

@@ -206,16 +206,13 @@ def main() -> None:
         "a twelfth column": column(many, earlier=11, encoded=True),
         "a twelfth column, all computed": column(many, earlier=11, encoded=False),
     }
-    if arguments.compiled:
-        variants |= {
-            f"{paths} path{'s' * (paths > 1)}, compiled": update(many, paths, compiled=True)
-            for paths in (1, POPULATION)
-        }
+    compiled = {"1 path": 1, "8 paths": POPULATION} if arguments.compiled else {}
+    variants |= {f"{name}, compiled": update(many, paths, compiled=True) for name, paths in compiled.items()}
     measured = take_turns(variants, arguments.rounds)
     print("one update, double DQN and Adam, 2 layers of 64 units and 40 modules unless it says otherwise")
     for name, seconds in measured.items():
         print(f"{name:32} {median(seconds) * 1e6:7.0f} us ({min(seconds) * 1e6:.0f} to {max(seconds) * 1e6:.0f})")
-    compared = [
+    for one, other in (
         ("1 path, 100 modules", "1 path, 10 modules"),
         ("8 paths, 100 modules", "8 paths, 10 modules"),
         ("8 paths, 40 modules", "1 path, 40 modules"),
@@ -225,10 +222,8 @@ def main() -> None:
         ("8 paths, by Torch's graph", "8 paths, 40 modules"),
         ("a twelfth column, all computed", "a twelfth column"),
         ("a twelfth column", "1 path, 3 layers of 32"),
-    ]
-    if arguments.compiled:
-        compared += [(f"{paths}, 40 modules", f"{paths}, compiled") for paths in ("1 path", "8 paths")]
-    for one, other in compared:
+        *((f"{name}, 40 modules", f"{name}, compiled") for name in compiled),
+    ):
         print(f"{one} / {other}: {ratio(measured, one, other)}")
 
 
