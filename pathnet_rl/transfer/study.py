@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
+from pathnet_rl.complaints import nearest
 from pathnet_rl.configuration import ConfigurationError
 from pathnet_rl.crew import Crew, JobsFailed
 from pathnet_rl.curriculum import Curriculum
@@ -57,10 +58,16 @@ class TransferStudy:
         try:
             description = json.loads(file.read_text(encoding="utf-8"))
             curriculum = Curriculum.from_dict(description["curriculum"], str(file))
-            arms = tuple(name for name in description["arms"] if name in ARMS)
-            return cls(directory, curriculum, arms, int(description["repeats"]), description)
+            arms, repeats = tuple(description["arms"]), int(description["repeats"])
         except (ValueError, KeyError, TypeError, ConfigurationError) as error:
             raise TransferError(f"{file} is damaged: {error}; run the study into another directory") from error
+        for arm in arms:
+            if arm not in ARMS:
+                raise TransferError(
+                    f'{file}: "{arm}" is no arm of this version; {nearest(arm, list(ARMS))}; take it out of "arms" '
+                    "there, or use the version that wrote it"
+                )
+        return cls(directory, curriculum, arms, repeats, description)
 
     def run_directory(self, arm: str, index: int) -> Path:
         """Return where a repeat's run is."""

@@ -194,7 +194,7 @@ def effect_rows(effects: Sequence[Effect]) -> list[Row]:
     return [
         {
             "question": effect.question,
-            "difference": spell(effect.difference),
+            "difference": _spell_difference(effect),
             "standardised": NOTHING if np.isnan(effect.standardised) else f"{effect.standardised:.2f}",
             "test": effect.test,
             "p": spell_p(effect.p),
@@ -204,6 +204,12 @@ def effect_rows(effects: Sequence[Effect]) -> list[Row]:
         }
         for effect in effects
     ]
+
+
+def _spell_difference(effect: Effect) -> str:
+    """Write an effect's difference; of times that are all cut off at once it is not 0 but unknown."""
+    is_unknown = effect.test == "sign" and effect.difference == Estimate(0.0, 0.0, 0.0)
+    return "unknown: no pair says who was first" if is_unknown else spell(effect.difference)
 
 
 def reuse_rows(found: Reuse) -> list[Row]:

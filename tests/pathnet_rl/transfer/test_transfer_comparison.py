@@ -8,6 +8,7 @@ from make_runs import curve_of, measured, repeat, result, small_curriculum
 
 from pathnet_rl.transfer.comparison import Comparison, target_of
 from pathnet_rl.transfer.measures import env_steps_of_run, env_steps_of_task
+from pathnet_rl.transfer.tables import effect_rows
 
 CURRICULUM = small_curriculum(
     tasks=[
@@ -76,6 +77,8 @@ def test_effects_are_paired_and_corrected(comparison):
     assert weak.difference.value == -200.0 and weak.repeats == 2  # 200 against 400 and not yet
     strong = effects["environment steps of the run to 200: pathnet - target-only"]
     assert strong.difference.value == 0.0, "both are unknown to be faster after 400 steps"
+    rows = {row["question"]: row["difference"] for row in effect_rows(list(effects.values()))}
+    assert rows[strong.question] == "unknown: no pair says who was first" and rows[weak.question].startswith("-200")
     assert effects["final evaluation: pathnet - target-only"].difference.value == 120.0
     assert all(effect.p_corrected >= effect.p for effect in effects.values())
 

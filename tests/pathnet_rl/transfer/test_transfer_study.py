@@ -188,6 +188,32 @@ def test_another_curriculum_is_refused_and_another_writer_too(whole, tmp_path):
         TransferStudy.open(tmp_path)
 
 
+def test_an_arm_of_another_version_is_refused_by_name(tmp_path):
+    study = create_or_continue(tmp_path / "s", small_curriculum(), choose_arms(["pathnet"]), 1)
+    file = study.directory / DESCRIPTION
+    file.write_text(file.read_text().replace('"arms": {', '"arms": {"one-stop": {},'))
+    with pytest.raises(
+        TransferError, match=r'transfer.json: "one-stop" is no arm of this version; nearest: one-step'
+    ):
+        TransferStudy.open(study.directory)
+
+
+def test_ablations_that_change_nothing_are_left_out_and_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("pathnet_rl.transfer.study.run_study", lambda *arguments, **options: None)
+    file, out = tmp_path / "carts.yaml", tmp_path / "s"
+    wide = small_curriculum(
+        network={"modules": 80}, search={"warm_start_from": "last"}, agent={"lanes": 16, "dueling": True}
+    )
+    file.write_text(yaml.safe_dump(wide.to_dict()))
+    arguments = ["study", str(file), "--arms", "pathnet,ablations", "--out", str(out)]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    first = result.stdout.splitlines()[0]
+    assert first.startswith("left out, for it would change nothing of carts: ")
+    left_out = first.partition(": ")[2].split(", ")
+    assert {"dueling", "last-ancestor", "population-2"} <= set(left_out)
+    assert not set(left_out) & set(TransferStudy.open(out).arms) and "one-step" in TransferStudy.open(out).arms
+
+
 def test_an_empty_study_and_a_damaged_run_are_told(whole, tmp_path):
     study = create_or_continue(tmp_path / "s", small_curriculum(), choose_arms(["pathnet"]), 1)
     with pytest.raises(TransferError, match="has no finished run yet"):
