@@ -89,8 +89,7 @@ class PathNet:
         generators: One a replica, the source of its initial weights.
         state_names: Optimizer state to keep for every module; see :class:`pathnet_rl.optimizer.Optimizer`.
         device: Torch device of every tensor.
-        gain: What the modules' initial weights are multiplied by, heads apart. With ``active ** -0.5`` the sum of a
-            full layer's modules begins by varying as much as one module's output would.
+        head_gain: What the heads' initial weights are multiplied by.
     """
 
     def __init__(
@@ -102,13 +101,13 @@ class PathNet:
         generators: Sequence[torch.Generator],
         state_names: Sequence[str] = (),
         device: str = "cpu",
-        gain: float = 1.0,
+        head_gain: float = 1.0,
     ) -> None:
-        self.shapes, self.gain = tuple(shapes), gain
+        self.shapes, self.head_gain = tuple(shapes), head_gain
         self.layers, self.modules, self.active = len(shapes), modules, active
         self.inputs, self.replicas = shapes[0].inputs, len(generators)
         self.state_names, self.device = tuple(state_names), device
-        self.initial_rmk = [glorot_rows(generators, modules, shape, device, gain) for shape in shapes]
+        self.initial_rmk = [glorot_rows(generators, modules, shape, device) for shape in shapes]
         self.stacks = [
             Stack.of(shape, initial.clone(), state_names)
             for initial, shape in zip(self.initial_rmk, shapes, strict=True)
@@ -122,7 +121,7 @@ class PathNet:
         """Make a replica a new network: new initial weights, nothing frozen, nothing trained."""
         self.frozen_rlm[replica] = False
         for shape, initial_rmk in zip(self.shapes, self.initial_rmk, strict=True):
-            initial_rmk[replica] = glorot_rows([generator], self.modules, shape, self.device, self.gain)[0]
+            initial_rmk[replica] = glorot_rows([generator], self.modules, shape, self.device)[0]
         self.reinitialise(replica=replica)
 
     def _head_shape(self, outputs: int) -> Dense:
@@ -131,13 +130,14 @@ class PathNet:
     def add_heads(self, task: str, copies: int, outputs: int, generators: Sequence[torch.Generator]) -> None:
         """Give a task new heads, ``copies`` a replica (one for each member of a population)."""
         shape = self._head_shape(outputs)
-        self.heads[task] = Stack.of(shape, glorot_rows(generators, copies, shape, self.device), self.state_names)
+        values_rmk = glorot_rows(generators, copies, shape, self.device, self.head_gain)
+        self.heads[task] = Stack.of(shape, values_rmk, self.state_names)
 
     def restart_head(self, task: str, generator: torch.Generator, *, replica: int) -> None:
         """Draw the numbers of a replica's heads of a task anew."""
         heads = self.heads[task]
         copies = heads.values_rmk.shape[1]
-        heads.values_rmk[replica] = glorot_rows([generator], copies, heads.shape, self.device)[0]
+        heads.values_rmk[replica] = glorot_rows([generator], copies, heads.shape, self.device, self.head_gain)[0]
         heads.still(replica, torch.ones(copies, dtype=torch.bool))
 
     def keep_head(self, task: str, copy: int) -> None:

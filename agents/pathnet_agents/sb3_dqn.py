@@ -62,7 +62,7 @@ class PathNetDQN(TaskByTask):
         target_update_interval: Environment steps between two updates of the target network by ``tau``.
         max_grad_norm: Bound of the gradient's norm, of all members together.
         policy_kwargs: Arguments of :class:`~pathnet_agents.sb3_policy.PathNetPolicy`: net_arch (or layers and
-            units), modules, active, population, gain, the features extractor and the optimizer.
+            units), modules, active, population, the features extractor and the optimizer.
         search_steps: Environment steps of searching in a task, before the best member learns on alone; by default
             a tenth of those that :meth:`learn` is first called with for it.
         generation_steps: Environment steps between two tournaments, by default an eighth of the search; a member's

@@ -22,6 +22,13 @@ from pathnet_rl.working_set import WorkingSet
 STRUCTURE = "pathnet"
 """Under this key the metadata of a ``state_dict`` says what the tensors belong to: tasks, paths, heads."""
 
+HEAD_GAIN = 0.44
+"""Heads begin about as small as DQN's last layer, for values that begin large hide sparse rewards for long.
+
+Of bit flipping with HER .82 of the episodes then succeeded (40 seeds, standard error .05; DQN .81), .64 with 1 (120
+seeds). CartPole returned 140 after 16,000 steps (14 seeds, standard error 8; DQN 139, 17), 161 (10) with 1.
+"""
+
 STACKS = ("layer_", "head_")
 """How the names of a Q-network's own parameters begin."""
 
@@ -135,7 +142,6 @@ class PathQNetwork(PathModule):
         modules: Modules in a layer.
         active: Most modules a path activates in a layer.
         seed: Of the modules' initial weights.
-        gain: What those are multiplied by.
         features_extractor_class: What lies below the modules.
         features_extractor_kwargs: Its keyword arguments.
         normalize_images: Divide images by 255.
@@ -153,7 +159,6 @@ class PathQNetwork(PathModule):
         modules: int,
         active: int,
         seed: int,
-        gain: float,
         features_extractor_class: type[BaseFeaturesExtractor],
         features_extractor_kwargs: dict[str, Any] | None = None,
         normalize_images: bool = True,
@@ -167,7 +172,7 @@ class PathQNetwork(PathModule):
             normalize_images=normalize_images,
         )
         self.net_arch, self.modules_a_layer, self.active, self.seed = net_arch, modules, active, seed
-        self.gain, self.state_names = gain, state_names
+        self.state_names = state_names
         self.features_extractor = self.make_features_extractor()
         is_flat = isinstance(observation_space, spaces.Box) and len(observation_space.shape) == 1
         self._sees_all = is_flat and type(self.features_extractor) is FlattenExtractor
@@ -188,7 +193,7 @@ class PathQNetwork(PathModule):
             generators=[torch_generator(self.seed, 0, "modules")],
             state_names=self.state_names,
             device=device,
-            gain=self.gain,
+            head_gain=HEAD_GAIN,
         )
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
@@ -198,7 +203,6 @@ class PathQNetwork(PathModule):
             "modules": self.modules_a_layer,
             "active": self.active,
             "seed": self.seed,
-            "gain": self.gain,
             "features_extractor_class": self.features_extractor_class,
             "features_extractor_kwargs": self.features_extractor_kwargs,
             "state_names": self.state_names,

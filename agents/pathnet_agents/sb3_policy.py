@@ -1,6 +1,5 @@
 """The policy of PathNetDQN: a Q-network that evolves, its target network, and a route a task."""
 
-import math
 from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
@@ -58,10 +57,6 @@ class PathNetPolicy(PathModule):
         active: Modules a path starts with in a layer, the most it can have.
         units: ReLU units in a module; by default 64.
         population: Paths that learn and compete while a task is searched, 2 or more.
-        gain: What the modules' initial weights are multiplied by; with ``active ** -0.5`` their sum begins by
-            varying as one module would. Of bit flipping with HER .79 of the episodes then succeeded, .64 with 1
-            (means of 120 seeds; of DQN .81, 40 seeds); CartPole returned 142 instead of 161 after 16,000 steps (14
-            seeds, standard errors 8 and 10).
         features_extractor_class: By default Flatten, NatureCNN for images and Combined for dictionaries.
         features_extractor_kwargs: Its keyword arguments.
         normalize_images: Divide images by 255.
@@ -91,7 +86,6 @@ class PathNetPolicy(PathModule):
         active: int = 3,
         units: int | None = None,
         population: int = 4,
-        gain: float = 1.0,
         features_extractor_class: type[BaseFeaturesExtractor] | None = None,
         features_extractor_kwargs: dict[str, Any] | None = None,
         normalize_images: bool = True,
@@ -112,7 +106,7 @@ class PathNetPolicy(PathModule):
         )
         self.net_arch = _widths(net_arch, layers, units)
         self.activation_fn, self.modules_a_layer, self.active = activation_fn, modules, active
-        self.population, self.gain = population, gain
+        self.population = population
         self._check()
         self.seed = int(torch.randint(2**31, ())) if seed is None else seed
         self.rule = rule_for(self.optimizer_class, self.optimizer_kwargs)
@@ -145,8 +139,6 @@ class PathNetPolicy(PathModule):
             raise ValueError(
                 f"policy_kwargs: population={self.population!r} must be 2 or more, so that paths compete"
             )
-        if not 0 < self.gain < math.inf:
-            raise ValueError(f"policy_kwargs: gain={self.gain!r} must be a number above 0, such as active ** -0.5")
 
     def _make_q_net(self, state_names: tuple[str, ...]) -> PathQNetwork:
         return PathQNetwork(
@@ -156,7 +148,6 @@ class PathNetPolicy(PathModule):
             modules=self.modules_a_layer,
             active=self.active,
             seed=self.seed,
-            gain=self.gain,
             features_extractor_class=self.features_extractor_class,
             features_extractor_kwargs=self.features_extractor_kwargs,
             normalize_images=self.normalize_images,
@@ -171,7 +162,6 @@ class PathNetPolicy(PathModule):
             "modules": self.modules_a_layer,
             "active": self.active,
             "population": self.population,
-            "gain": self.gain,
             "features_extractor_class": self.features_extractor_class,
             "features_extractor_kwargs": self.features_extractor_kwargs,
             "optimizer_class": self.optimizer_class,

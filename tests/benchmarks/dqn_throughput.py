@@ -5,7 +5,8 @@
 
 Paired: all variants of a table take turns in every round, on one thread. Figures are per second of the process's
 CPU time; medians over rounds, and ratios within a round. Every learner updates once in 4 environment steps, along
-each of its paths, on 64 transitions a path; ``updates/s`` counts one for every path.
+each of its paths, on 64 transitions a path; ``replayed/s`` counts them for every path. With 16 environments some
+replay as many in a quarter of the updates: 256 at once, after a step of all lanes.
 """
 
 from turns import Measure, cpu_s, ratio, take_turns  # isort: skip - it must come before NumPy
@@ -36,7 +37,6 @@ LANES, BATCH, STEPS_PER_UPDATE, POPULATION = 16, 64, 4, 8
 LEARNER = {
     "learning_rate": 5e-4,
     "learning_starts": 100,
-    "batch_size": BATCH,
     "target_update_interval": 256,
     "buffer_size": 50_000,
     "exploration_final_eps": 0.05,
@@ -56,18 +56,18 @@ def learner(model: OffPolicyAlgorithm, steps: int) -> Measure:
     return lambda: cpu_s(lambda: model.learn(steps, reset_num_timesteps=False), steps)
 
 
-def rate(lanes: int) -> dict[str, Any]:
-    """Return DQN's arguments for an update in STEPS_PER_UPDATE steps."""
-    if lanes <= STEPS_PER_UPDATE:
-        return {"train_freq": STEPS_PER_UPDATE // lanes, "gradient_steps": 1}
-    return {"train_freq": 1, "gradient_steps": lanes // STEPS_PER_UPDATE}
+def rate(lanes: int, batch: int = BATCH) -> dict[str, Any]:
+    """Return DQN's arguments for BATCH transitions in STEPS_PER_UPDATE steps, ``batch`` of them an update."""
+    steps = STEPS_PER_UPDATE * batch // BATCH
+    if lanes <= steps:
+        return {"train_freq": steps // lanes, "gradient_steps": 1, "batch_size": batch}
+    return {"train_freq": 1, "gradient_steps": lanes // steps, "batch_size": batch}
 
 
-def dqn(env: VecEnv, steps: int) -> Measure:
+def dqn(env: VecEnv, steps: int, batch: int = BATCH) -> Measure:
     """Return the cost of a step of Stable-Baselines3's DQN."""
-    return learner(
-        DQN("MlpPolicy", env, policy_kwargs={"net_arch": [64, 64]}, **LEARNER, **rate(env.num_envs)), steps
-    )
+    kwargs = {"net_arch": [64, 64]}
+    return learner(DQN("MlpPolicy", env, policy_kwargs=kwargs, **LEARNER, **rate(env.num_envs, batch)), steps)
 
 
 def pathnet(env: VecEnv, steps: int, *, paths: int, active: int = 3) -> Measure:
@@ -89,13 +89,13 @@ def pathnet(env: VecEnv, steps: int, *, paths: int, active: int = 3) -> Measure:
     return measure
 
 
-def curriculum(steps: int, *, paths: int) -> Measure:
+def curriculum(steps: int, *, paths: int, batch: int = BATCH) -> Measure:
     """Return the cost of a step of CurriculumAgent's own loop on LANES lanes: acting, replay and updates."""
     dqn = PathNetDQNSettings(
         lanes=LANES,
-        batch_transitions=BATCH,
-        consolidate_batch_transitions=BATCH,
-        env_steps_per_update=STEPS_PER_UPDATE,
+        batch_transitions=batch,
+        consolidate_batch_transitions=batch,
+        env_steps_per_update=STEPS_PER_UPDATE * batch // BATCH,
         learning_starts=LANES,
         return_steps=1,
         replay_transitions=50_000,
@@ -156,6 +156,8 @@ def lone(steps: int) -> dict[str, dict[str, tuple[Measure, int]]]:
 def many(steps: int) -> dict[str, dict[str, tuple[Measure, int]]]:
     """Return the variants with LANES environments."""
 
+    large = BATCH * LANES // STEPS_PER_UPDATE
+
     def envs() -> VecEnv:
         return vec(LAND, LANES)
 
@@ -166,6 +168,9 @@ def many(steps: int) -> dict[str, dict[str, tuple[Measure, int]]]:
             "PathNetDQN, 8 paths": (pathnet(envs(), steps, paths=POPULATION), POPULATION),
             "CurriculumAgent, 1 path": (curriculum(steps, paths=1), 1),
             "CurriculumAgent, 8 paths": (curriculum(steps, paths=POPULATION), POPULATION),
+            "DQN, batches of 256": (dqn(envs(), steps, large), 1),
+            "CurriculumAgent, 1 path, 256": (curriculum(steps, paths=1, batch=large), 1),
+            "CurriculumAgent, 8 paths, 256": (curriculum(steps, paths=POPULATION, batch=large), POPULATION),
             "the environments alone": (bare(LAND, steps), 0),
             "the environments in DQN's vector": (vector(envs(), steps), 0),
         }
@@ -173,14 +178,14 @@ def many(steps: int) -> dict[str, dict[str, tuple[Measure, int]]]:
 
 
 def show_learners(title: str, variants: Mapping[str, tuple[Measure, int]], rounds: int) -> None:
-    """Print steps and updates a second, and both relative to DQN's."""
+    """Print steps and replayed transitions a second, and both relative to DQN's."""
     measured = take_turns({name: measure for name, (measure, _) in variants.items()}, rounds)
-    print(f"\n{title:34} us/step  steps/s updates/s   steps/s over DQN's     updates/s over DQN's")
+    print(f"\n{title:34} us/step  steps/s replayed/s  steps/s over DQN's     replayed/s over DQN's")
     for name, seconds in measured.items():
         paths, step_s = variants[name][1], median(seconds)
         line = f"{name:34} {step_s * 1e6:7.1f} {1 / step_s:8,.0f}"
         if paths:
-            line += f" {paths / STEPS_PER_UPDATE / step_s:9,.0f}"
+            line += f" {paths * BATCH / STEPS_PER_UPDATE / step_s:10,.0f}"
         faster = ratio(measured, "DQN", name)
         times_paths = median(a / b for a, b in zip(measured["DQN"], seconds, strict=True)) * paths
         print(f"{line:62} {faster:22} {times_paths:.2f}" if paths else f"{line:62} {faster}", flush=True)

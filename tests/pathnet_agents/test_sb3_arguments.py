@@ -43,7 +43,6 @@ def test_a_policy_without_paths_is_refused():
     [
         ({"network": {"population": 1}}, "population=1 must be 2 or more"),
         ({"network": {"active": 9}}, "active=9 must not exceed modules=8: give active=8 or fewer, or more modules"),
-        ({"network": {"gain": 0.0}}, "gain=0.0 must be a number above 0"),
         ({"network": {"active": 0}}, "active=0 must be a whole number, 1 or more"),
         ({"network": {"modules": 2.5}}, "modules=2.5 must be a whole number, 1 or more"),
         ({"network": {"units": 0}}, "layers=2, units=0 must name one layer or more"),

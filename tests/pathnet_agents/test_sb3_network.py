@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from sb3_models import CARTPOLE, TwoLights, make_model, numbers, observations, q_values
+from stable_baselines3 import DQN
 from torch import nn
 
 from pathnet_agents import PathNetDQN
@@ -164,9 +165,9 @@ def test_a_policy_that_is_given_anothers_state_goes_on_along_its_paths(steps):
     other.learn(100, reset_num_timesteps=False)
 
 
-def test_a_gain_is_that_of_the_modules_initial_weights_and_is_saved(tmp_path):
-    half, plain = (make_model(network={"gain": gain}) for gain in (0.5, 1.0))
-    for scaled, whole in zip(half.q_net.net.initial_rmk, plain.q_net.net.initial_rmk, strict=True):
-        torch.testing.assert_close(scaled, whole / 2)
-    half.save(tmp_path / "model")
-    assert PathNetDQN.load(tmp_path / "model").policy.gain == 0.5
+def test_heads_begin_about_as_small_as_dqns_last_layer():
+    path_net = make_model(network={"units": 64}).q_net.net
+    (heads,) = path_net.heads.values()
+    last = DQN("MlpPolicy", "CartPole-v1", seed=0).q_net.q_net[-1]
+    assert isinstance(last, nn.Linear) and last.in_features == 64
+    assert float(heads.weight_rmio.abs().max()) == pytest.approx(float(last.weight.detach().abs().max()), rel=0.1)

@@ -12,7 +12,9 @@ from pathnet_rl.shapes import dense_layers
 ADAM = Adam(learning_rate=0.01)
 
 
-def make_network(replicas=2, layers=3, modules=6, active=3, inputs=5, units=4, members=4, outputs=3, *, gain=1.0):
+def make_network(
+    replicas=2, layers=3, modules=6, active=3, inputs=5, units=4, members=4, outputs=3, *, head_gain=1.0
+):
     """Return a network with heads for the task ``"a"``."""
     net = PathNet(
         dense_layers(inputs, units, layers),
@@ -20,7 +22,7 @@ def make_network(replicas=2, layers=3, modules=6, active=3, inputs=5, units=4, m
         active=active,
         generators=[torch_generator(7, replica, "modules") for replica in range(replicas)],
         state_names=ADAM.state_names,
-        gain=gain,
+        head_gain=head_gain,
     )
     net.add_heads("a", members, outputs, [torch_generator(7, replica, "heads") for replica in range(replicas)])
     return net

@@ -26,13 +26,13 @@ def test_initial_weights_are_glorot_uniform_with_zero_bias():
     assert (net.stacks[0].bias_rmo == 0).all()
 
 
-def test_a_gain_multiplies_the_modules_initial_weights_also_those_drawn_later():
-    plain, scaled = make_network(), make_network(gain=0.5)
+def test_a_gain_multiplies_the_heads_initial_weights_also_those_drawn_later():
+    plain, scaled = make_network(), make_network(head_gain=0.5)
     for net in (plain, scaled):
-        net.restart(torch_generator(1, 0, "modules"), replica=0)
+        net.restart_head("a", torch_generator(1, 0, "heads"), replica=0)
+    torch.testing.assert_close(plain.heads["a"].values_rmk * 0.5, scaled.heads["a"].values_rmk)
     for one, other in zip(plain.stacks, scaled.stacks, strict=True):
-        torch.testing.assert_close(one.values_rmk * 0.5, other.values_rmk)
-    assert torch.equal(plain.heads["a"].values_rmk, scaled.heads["a"].values_rmk)
+        assert torch.equal(one.values_rmk, other.values_rmk)
 
 
 def test_a_replicas_initial_weights_do_not_depend_on_the_number_of_replicas():
