@@ -1,5 +1,6 @@
 """Live paths: the members of a population while they learn, with their target network."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -59,8 +60,16 @@ class LivePaths:
 
     def _heed(self) -> None:
         """Take the numbers anew if somebody has written over them, such as into ``parameters()``."""
-        if self._versions() != self._seen:
-            self.gather()
+        if self._versions() == self._seen:
+            return
+        if self._moved:
+            warnings.warn(
+                "parameters were written into that had been read before the latest updates: what was learned since "
+                "is lost; call parameters() again before every write",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+        self.gather()
 
     @property
     def members(self) -> int:

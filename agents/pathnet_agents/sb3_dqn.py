@@ -31,7 +31,7 @@ from torch import Tensor
 from pathnet_agents.replay import Sample
 from pathnet_agents.sb3_arguments import check_actions, check_file, check_policy, check_policy_name
 from pathnet_agents.sb3_network import PathQNetwork
-from pathnet_agents.sb3_policy import CnnPathNetPolicy, MlpPathNetPolicy, PathNetPolicy
+from pathnet_agents.sb3_policy import CnnPathNetPolicy, MlpPathNetPolicy, PathNetPolicy, is_whole
 from pathnet_agents.sb3_tasks import TaskByTask
 from pathnet_rl.paths import diversity
 from pathnet_rl.rng import numpy_generator
@@ -65,8 +65,9 @@ class PathNetDQN(TaskByTask):
             units), modules, active, population, the features extractor and the optimizer.
         search_steps: Environment steps of searching in a task, before the best member learns on alone; by default
             a tenth of those that :meth:`learn` is first called with for it.
-        generation_steps: Environment steps between two tournaments, by default an eighth of the search; a member's
-            fitness is the mean of its latest 8 returns, so give its episodes time.
+        generation_steps: Environment steps between two tournaments, by default an eighth of the search and at most
+            all of it; a member's fitness is the mean of its latest 8 returns, so give its episodes time. New
+            members sit out three tournaments, fewer where a search has fewer than eight.
         warm_start: How later tasks begin: ``"clone"`` starts half of the population as copies of the last
             task's path that can still learn; ``"reset"`` starts all from random paths, as in the paper.
 
@@ -173,9 +174,13 @@ class PathNetDQN(TaskByTask):
 
     def _check(self) -> None:
         check_actions(self.action_space)
-        for name in ("search_steps", "generation_steps"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be 1 or more environment steps")
+        for name, most in (("search_steps", 1_000_000_000), ("generation_steps", 10_000_000)):
+            steps = getattr(self, name)
+            if steps is None:
+                continue
+            if not is_whole(steps) or not 1 <= steps <= most:
+                raise ValueError(f"{name}={steps} must be 1 or more environment steps, at most {most:,}")
+            setattr(self, name, int(steps))
         if self.warm_start not in ("clone", "reset"):
             raise ValueError(f'warm_start={self.warm_start!r} must be "clone" or "reset"')
         if self.n_envs > max(self.target_update_interval, 1):
@@ -293,12 +298,19 @@ class PathNetDQN(TaskByTask):
         assert live is not None
         self.policy.sync()
         live.working.count_evaluation()
-        replaced = search.judge(live.working.finite_rp()[0]).replacement
-        if replaced is not None:
-            self.policy.copy_head(search.task, replaced.winner, replaced.loser)
+        generation = search.judge(live.working.finite_rp()[0])
+        replaced = [] if generation.replacement is None else [generation.replacement]
+        if generation.failed:
+            replaced += search.replace_failed()
+            self.policy.heal()
+            failed = ", ".join(map(str, np.flatnonzero(np.isnan(generation.outcome.fitness))))
+            words = f"weights or returns of members that were not finite: {failed}; others took their places"
+            warnings.warn(f"task {search.task!r}: {words}", RuntimeWarning, stacklevel=2)
+        for each in replaced:
+            self.policy.copy_head(search.task, each.winner, each.loser)
         if search.over:
             search.consolidate()
-        elif replaced is None:
+        elif not replaced:
             self.policy.show(self._current_route())
             return
         self._follow(search)

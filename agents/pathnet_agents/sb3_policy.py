@@ -108,6 +108,7 @@ class PathNetPolicy(PathModule):
         self.activation_fn, self.modules_a_layer, self.active = activation_fn, modules, active
         self.population = population
         self._check()
+        self.modules_a_layer, self.active, self.population = int(modules), int(active), int(population)
         self.seed = int(torch.randint(2**31, ())) if seed is None else seed
         self.rule = rule_for(self.optimizer_class, self.optimizer_kwargs)
         self.q_net = self._make_q_net(self.rule.state_names)
@@ -127,17 +128,21 @@ class PathNetPolicy(PathModule):
             raise ValueError(
                 f"policy_kwargs: activation_fn={name} is not possible: leave it out, modules are nn.ReLU"
             )
-        for name, value in (("modules", self.modules_a_layer), ("active", self.active)):
-            if not _is_positive(value):
-                raise ValueError(f"policy_kwargs: {name}={value!r} must be a whole number, 1 or more")
+        for name, value, least, most in (
+            ("modules", self.modules_a_layer, 1, None),
+            ("active", self.active, 1, 64),
+            ("population", self.population, 2, 1024),
+        ):
+            if not is_whole(value) or value < least or (most is not None and value > most):
+                at_most = "" if most is None else f", at most {most:,}"
+                reason = ", so that paths compete" if name == "population" else ""
+                raise ValueError(
+                    f"policy_kwargs: {name}={value!r} must be a whole number, {least} or more{at_most}{reason}"
+                )
         if self.active > self.modules_a_layer:
             raise ValueError(
                 f"policy_kwargs: active={self.active} must not exceed modules={self.modules_a_layer}: "
                 f"give active={self.modules_a_layer} or fewer, or more modules"
-            )
-        if not _is_positive(self.population) or self.population < 2:
-            raise ValueError(
-                f"policy_kwargs: population={self.population!r} must be 2 or more, so that paths compete"
             )
 
     def _make_q_net(self, state_names: tuple[str, ...]) -> PathQNetwork:
@@ -207,8 +212,16 @@ class PathNetPolicy(PathModule):
 
     @torch.no_grad()
     def next_features(self, observation: PyTorchObs) -> tuple[Tensor, Tensor]:
-        """Return what the online and the target network's modules see, the same once the extractor is frozen."""
+        """Return what the online and the target network's modules see, the same once the extractor is frozen.
+
+        Dropout and batch normalisation are in evaluation mode: what follows is judged, not learned from.
+        """
+        extractor, training = self.q_net.features_extractor, self.q_net.features_extractor.training
+        if training:
+            extractor.eval()
         online = self.q_net.features(observation)
+        if training:
+            extractor.train()
         return online, online if self.q_net.extractor_frozen else self.q_net_target.features(observation)
 
     def forward(self, obs: PyTorchObs, deterministic: bool = True) -> Tensor:
@@ -234,6 +247,17 @@ class PathNetPolicy(PathModule):
         self.sync()
         for net in (self.net, self.q_net_target.net):
             net.heads[task].copy_rows(0, [source], [target])
+
+    def heal(self) -> None:
+        """Return modules with numbers that are not finite to their initial weights, in both networks."""
+        self.sync()
+        for net in (self.net, self.q_net_target.net):
+            net.reinitialise_lost()
+
+    def has_learned(self, task: str) -> bool:
+        """Say whether any member of a task has been updated."""
+        self.sync()
+        return bool(self.net.heads[task].updates_rm.any())
 
     def follow(self, task: str, paths: Paths, heads: NDArray[np.int64]) -> None:
         """Let these paths learn from now on, ``(members, layers, active)``."""
@@ -373,5 +397,10 @@ def _widths(net_arch: Any, layers: int | None, units: int | None) -> list[int]:
     return [int(width) for width in net_arch]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
+def is_whole(number: Any) -> bool:
+    """Say whether this is a whole number, NumPy's included."""
+    return isinstance(number, (int, np.integer)) and not isinstance(number, bool)
+
+
 def _is_positive(number: Any) -> bool:
-    return isinstance(number, (int, np.integer)) and not isinstance(number, bool) and bool(number >= 1)
+    return is_whole(number) and bool(number >= 1)

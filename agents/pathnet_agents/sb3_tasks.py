@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import maybe_make_env
+from stable_baselines3.common.buffers import NStepReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, TensorDict
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
@@ -30,7 +31,9 @@ slower. Of 1,500 steps that flip 10 bits with hindsight, all of them searching l
 seeds), a tenth 0.75, and DQN 0.80 (means of 70, with standard errors of 0.03).
 """
 GENERATIONS = 8
-"""Tournaments in a search unless ``generation_steps`` says how many steps apart they are."""
+"""Generations in a search unless ``generation_steps`` says how long they are; a search ends with a whole one."""
+GRACE = 3
+"""Tournaments that a member sits out, where a search has so many generations; in proportion where it has fewer."""
 
 
 class TaskByTask(OffPolicyAlgorithm):
@@ -118,7 +121,7 @@ class TaskByTask(OffPolicyAlgorithm):
         if name in self.policy.routes:
             raise ValueError(f"task {name!r} is frozen; give the new one another name, or use_task({name!r})")
         search = self._search
-        if search is not None and search.task != name and search.env_steps:
+        if search is not None and search.task != name and self.policy.has_learned(search.task):
             raise ValueError(f"task {search.task!r} is not frozen: call freeze_task() before learning {name!r}")
 
     def _enter(self, name: str) -> None:
@@ -157,11 +160,14 @@ class TaskByTask(OffPolicyAlgorithm):
     def _search_settings(self, total_timesteps: int = 1) -> SearchSettings:
         """Return how a task is searched that is learned for so many steps."""
         search_steps = self.search_steps or _bounded(SEARCH_SHARE * total_timesteps)
+        generation_steps = min(self.generation_steps or _bounded(search_steps / GENERATIONS), search_steps)
+        generations = -(-search_steps // generation_steps)
         return SearchSettings(
             population=self.policy.population,
             fewest_active=self.policy.active,
-            generation_env_steps=self.generation_steps or _bounded(search_steps / GENERATIONS),
+            generation_env_steps=generation_steps,
             search_env_steps=search_steps,
+            grace_generations=min(GRACE * generations // GENERATIONS, GRACE),
             warm_start=self.warm_start,
         )
 
@@ -204,7 +210,7 @@ class TaskByTask(OffPolicyAlgorithm):
             ValueError: If there is no current task, or nothing was learned for it.
         """
         self._agree()
-        if self._search is None or not self._search.env_steps:
+        if self._search is None or not self.policy.has_learned(self._search.task):
             last = next(reversed(self.policy.routes), None)
             begun = f"task {self._search.task!r} has not been updated yet" if self._search else "no task is begun"
             begun += f" since {last!r} was frozen" if last and not self._search else ""
@@ -216,6 +222,9 @@ class TaskByTask(OffPolicyAlgorithm):
             self._clear_replay()
         elif isinstance(self.replay_buffer, HerReplayBuffer):
             self.replay_buffer.truncate_last_trajectory()
+        elif isinstance(self.replay_buffer, NStepReplayBuffer):  # no return may go on into the next task
+            last = self.replay_buffer.pos - 1
+            self.replay_buffer.timeouts[last] = 1 - self.replay_buffer.dones[last]
         return frozen.newly_frozen
 
     def _clear_replay(self) -> None:
@@ -271,6 +280,9 @@ class TaskByTask(OffPolicyAlgorithm):
             if live.members == 1:
                 self._search.consolidate()
             self._search.heads = live.heads
+            route = self.policy.route
+            if route is not None and route.task == live.task:  # the loaded route is that of the best
+                self._search.search.evolution.age[live.heads == route.head] += 1
 
 
 def _bounded(steps: float) -> int:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pathnet_rl.evolution import EVOLUTIONS, Alone
+from pathnet_rl.agent import AgentError
+from pathnet_rl.evolution import EVOLUTIONS, Alone, Replacement
 from pathnet_rl.paths import Path, Paths
 from pathnet_rl.search import Generation, PathSearch
 from pathnet_rl.settings import SearchSettings
@@ -124,15 +125,35 @@ class TaskSearch:
             finite: Which members have only finite numbers, ``(members,)``; the others have failed.
         """
         self._judge_from = self.env_steps + self.settings.generation_env_steps
-        means = [float(np.mean(returns)) if returns else 0.0 for returns in self._returns]
+        means = np.array([float(np.mean(returns)) if returns else 0.0 for returns in self._returns])
         completed = np.array([len(returns) > 0 for returns in self._returns])
+        sound = finite & np.isfinite(means)
         self.search.ask()
-        self.latest = self.search.tell(Outcome(np.where(finite, means, np.nan), completed | ~finite))
+        self.latest = self.search.tell(Outcome(np.where(sound, means, np.nan), completed | ~finite))
         if self.latest.replacement is not None:
-            loser = self.latest.replacement.loser
-            self._returns[loser].clear()
-            self._counts[self.member_of_lane == loser] = False
+            self._begin_anew(self.latest.replacement.loser)
         return self.latest
+
+    def replace_failed(self) -> list[Replacement]:
+        """Put mutated copies of the best in the place of members that failed, and return who replaced whom.
+
+        Raises:
+            AgentError: If all of them have.
+        """
+        if self.latest is not None and self.latest.failed == len(self.population):
+            raise AgentError(
+                f"task {self.task!r}: after {self.env_steps} environment steps all members have weights or returns "
+                "that are not finite; look for such rewards or observations, or give a lower learning_rate"
+            )
+        replacements = self.search.evolution.replace_failed()
+        for each in replacements:
+            self._begin_anew(each.loser)
+        return replacements
+
+    def _begin_anew(self, member: int) -> None:
+        """Let a member start without returns; its running episodes were begun by another."""
+        self._returns[member].clear()
+        self._counts[self.member_of_lane == member] = False
 
     @property
     def over(self) -> bool:

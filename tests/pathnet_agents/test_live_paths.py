@@ -176,3 +176,11 @@ def test_another_optimizer_moves_the_paths(live):
     run = live.working.run(make_sample().observation[None])
     live.descend(run, torch.ones_like(run.outputs), 0.5, [], max_norm=1e9)
     assert torch.allclose(live.working.values[-1][..., -1, :], before[..., -1, :] - 0.5 * BATCH)  # the biases
+
+
+def test_a_write_that_does_not_know_the_latest_updates_is_warned_of(net, live):
+    before, live._moved = live.working.values[0].clone(), True
+    net.stacks[0].values_rmk.mul_(0.5)
+    with pytest.warns(RuntimeWarning, match=r"what was learned since is lost; call parameters\(\) again"):
+        live.values_by_lane(torch.zeros(4, net.inputs), np.zeros(4, dtype=np.int64))
+    torch.testing.assert_close(live.working.values[0], before / 2)

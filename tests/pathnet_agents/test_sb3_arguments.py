@@ -41,7 +41,7 @@ def test_a_policy_without_paths_is_refused():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"network": {"population": 1}}, "population=1 must be 2 or more"),
+        ({"network": {"population": 1}}, "population=1 must be a whole number, 2 or more"),
         ({"network": {"active": 9}}, "active=9 must not exceed modules=8: give active=8 or fewer, or more modules"),
         ({"network": {"active": 0}}, "active=0 must be a whole number, 1 or more"),
         ({"network": {"modules": 2.5}}, "modules=2.5 must be a whole number, 1 or more"),

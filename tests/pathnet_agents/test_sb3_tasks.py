@@ -1,9 +1,11 @@
 import gymnasium
+import numpy as np
 import pytest
 import torch
 from sb3_models import CARTPOLE, assert_equal_numbers, make_model, numbers, observations, q_values
 
 from pathnet_agents import PathNetDQN
+from pathnet_rl.agent import AgentError
 
 
 def learn_two(model, env, other_env, steps=900):
@@ -140,3 +142,74 @@ def test_an_agent_saved_between_two_tasks_goes_on(tmp_path):
     assert list(loaded.paths) == ["first", "second"]
     assert torch.equal(q_values(loaded.use_task("first"), CARTPOLE), values)
     assert numbers(loaded)["q_net.layer_0"].shape == numbers(model)["q_net.layer_0"].shape
+
+
+def test_parameters_that_were_brought_are_a_task_to_freeze_and_not_to_drop():
+    model, other = make_model(seed=0).learn(300), make_model(seed=1)
+    other.set_parameters(model.get_parameters())
+    with pytest.raises(ValueError, match="'task-1' is not frozen: call freeze_task"):
+        other.learn_task("other", None, 150)
+    other.freeze_task()
+    assert torch.equal(q_values(other, CARTPOLE), q_values(model, CARTPOLE))
+
+
+class Pays(gymnasium.Env):
+    """Pays the same at every step; 100 steps make an episode."""
+
+    action_space = gymnasium.spaces.Discrete(2)
+    observation_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
+
+    def __init__(self, reward=1.0):
+        self.reward = reward
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        return np.zeros(2, np.float32), self.reward, False, self.steps == 100, {}
+
+
+def test_a_kept_replay_mixes_no_two_tasks_in_one_return():
+    model = make_model(Pays(1.0), n_steps=3, gamma=1.0)
+    model.learn_task("one", None, 150)  # ends within an episode
+    model.freeze_task(keep_replay=True)
+    stored = model.replay_buffer.pos
+    model.learn_task("hundred", Pays(100.0), 50)
+    returns = model.replay_buffer._get_samples(np.arange(model.replay_buffer.pos)).rewards.flatten().tolist()
+    assert {*returns[:stored]} == {1.0, 2.0, 3.0} and min(returns[stored:]) >= 100.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "generations", "grace"),
+    [
+        ({}, 8, 3),
+        ({"search_steps": 1_000, "generation_steps": 200}, 5, 1),
+        ({"search_steps": 900, "generation_steps": 300}, 3, 1),
+        ({"search_steps": 100, "generation_steps": 5_000}, 1, 0),
+        ({"search_steps": np.int64(600), "generation_steps": 10}, 60, 3),
+    ],
+)
+def test_members_sit_out_fewer_tournaments_where_there_are_fewer(changes, generations, grace):
+    model = make_model(**{"search_steps": None, "generation_steps": None, **changes})
+    settings = model._search_settings(8_000)
+    assert -(-settings.search_env_steps // settings.generation_env_steps) == generations
+    assert settings.grace_generations == grace
+
+
+def test_a_member_that_is_lost_is_replaced_and_told_of():
+    model = make_model(search_steps=10_000, network={"modules": 200})  # so that none are shared
+    model.learn(300)
+    model.policy.sync()
+    model.policy.net.heads["task-1"].values_rmk[0, 1] = np.nan
+    with pytest.warns(RuntimeWarning, match="'task-1': weights or returns of members that were not finite: 1;"):
+        model.learn(300, reset_num_timesteps=False)
+    assert all(tensor.isfinite().all() for tensor in numbers(model).values() if tensor.is_floating_point())
+
+
+def test_learning_ends_where_all_members_are_lost():
+    model = make_model(Pays(np.nan))
+    with pytest.raises(AgentError, match="'task-1': after .* all members have weights or returns"):
+        model.learn(600)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from pathnet_agents.task_search import TaskSearch
+from pathnet_rl.agent import AgentError
 from pathnet_rl.paths import random_paths
 from pathnet_rl.settings import SearchSettings
 
@@ -137,3 +138,22 @@ def test_after_the_search_the_best_is_alone_in_all_lanes():
     assert search.member_of_lane.tolist() == [0] * 8
     play(search, 2)
     assert search.judge(np.ones(1, dtype=bool)).replacement is None
+
+
+def test_members_that_failed_are_replaced_and_start_without_returns():
+    search = make_search()
+    play(search, 2)
+    search._returns[0].append(np.inf)
+    generation = search.judge(np.array([True, True, True, False]))
+    replaced = {each.loser for each in search.replace_failed()}
+    replaced |= set() if generation.replacement is None else {generation.replacement.loser}
+    assert generation.failed == 2 and {0, 3} <= replaced
+    assert all(len(search._returns[member]) == 0 for member in replaced)
+
+
+def test_a_search_whose_members_have_all_failed_ends():
+    search = make_search()
+    play(search, 2)
+    search.judge(~FINITE)
+    with pytest.raises(AgentError, match="task 'a': after 16 environment steps all members .* lower learning_rate"):
+        search.replace_failed()
