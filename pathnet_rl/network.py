@@ -195,13 +195,6 @@ class PathNet:
             int(self.frozen_rlm[replica, layer, genes[genes != EMPTY]].sum()) for layer, genes in enumerate(path)
         )
 
-    def parameter_counts(self) -> dict[str, int]:
-        """Return how many numbers the modules and the heads of one replica hold."""
-        return {
-            "modules": sum(stack.values_rmk[0].numel() for stack in self.stacks),
-            "heads": sum(stack.values_rmk[0].numel() for stack in self.heads.values()),
-        }
-
     def state_dict(self) -> dict[str, Tensor]:
         """Return every tensor by name; :meth:`load_state_dict` takes it back."""
         tensors = {

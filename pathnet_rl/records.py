@@ -1,12 +1,42 @@
 """What a run tells its listeners: one record a generation, one a finished sub-task."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pydantic import TypeAdapter
 
 WALL_CLOCK_FIELDS = frozenset({"wall_s", "env_steps_per_s"})
 """Fields that two runs of the same seed on the same machine may differ in."""
+
+
+REPORTED_EPISODES = 100
+"""Success rate and mean return of a record are over so many training episodes, or fewer at the beginning."""
+
+
+class Means(Protocol):
+    """What advancement may look at, of whatever episodes; None where nothing is reported."""
+
+    @property
+    def success_rate(self) -> float | None:
+        """Share of the episodes that succeeded."""
+        ...
+
+    @property
+    def mean_return(self) -> float | None:
+        """Undiscounted and unscaled."""
+        ...
+
+    @property
+    def measured(self) -> float | None:
+        """Mean of the info key that is measured, if one is."""
+        ...
+
+
+def measure_of(means: Means, measure: str) -> float | None:
+    """Return the mean that advancement looks at: the success rate, the mean return, or that of its info key."""
+    if measure in ("success_rate", "mean_return"):
+        return means.success_rate if measure == "success_rate" else means.mean_return
+    return means.measured
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ class SearchSettings(Settings):
     fitness_episodes: int = Field(default=8, ge=1, le=10_000)
     """A member's fitness is the mean return of this many of its latest episodes."""
     grace_generations: int = Field(default=3, ge=0, le=100_000)
-    """Generations a new member learns before a tournament may draw it, so that slow starters show their slope."""
+    """Tournaments that a new member sits out, so that slow starters show their slope."""
     search_env_steps: int = Field(default=25_600, ge=1, le=1_000_000_000)
     """Environment steps of searching, rounded up to a whole generation, before the best member learns on alone."""
     stall_env_steps: int = Field(default=60_000, ge=1, le=1_000_000_000)
@@ -61,11 +61,11 @@ class SearchSettings(Settings):
     time it is searched anew."""
     warm_start: Literal["clone", "reset"] = "clone"
     """`clone`: members start from earlier winners, some genes replaced by open copies of the frozen modules;
-    `reset`: every member is a random path over frozen and initial modules, as in the paper."""
+    `reset`: every member is a random path over frozen and open modules, as in the paper."""
     warm_share: Probability = 0.5
     """Share of the population that starts warm; the rest starts from random paths."""
     clone_probability: Probability = 0.7
-    """Probability that a gene of a warm member becomes an open copy of its frozen module."""
+    """Probability that a gene of a warm member becomes an open copy of its frozen module; one at least does."""
     warm_start_from: Literal["last", "best"] = "last"
     """Which earlier path warm members continue: the last one, or the one that does best on the new sub-task, by
     what its mastery is measured by, in five greedy episodes each, whose steps are counted."""
@@ -108,7 +108,7 @@ class AdvanceSettings(Settings):
     threshold: float = 0.9
     """Mastered at this value or above, in the measure's unit."""
     min_episodes: int = Field(default=0, ge=0, le=1_000_000_000)
-    """Training episodes before the first verification."""
+    """Training episodes before the first verification of what is trained here."""
     verify_episodes: int = Field(default=100, ge=1, le=100_000)
     """Greedy held-out episodes of one verification."""
     window_episodes: int = Field(default=40, ge=1, le=100_000)

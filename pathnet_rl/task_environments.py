@@ -55,6 +55,11 @@ def _space_complaints(
     observations, actions = env.observation_space, env.action_space
     if isinstance(observations, Box) and len(observations.shape) == 1 and isinstance(actions, Discrete):
         shapes[index] = (observations.shape[0], int(actions.n))
+        if actions.start != 0:
+            message = (
+                f"has actions from {actions.start} on; give one whose actions count from 0, such as by a wrapper"
+            )
+            yield Complaint((*place, "env"), message)
     else:
         given = f"has observations {observations} and actions {actions}"
         yield Complaint((*place, "env"), f"{given}; give one with a flat box and discrete actions")
@@ -76,8 +81,8 @@ def _measure_complaints(
     if measure == "mean_return":
         return
     env.action_space.seed(0)
-    _, at_reset = env.reset(seed=0)
-    info = {**at_reset, **env.step(env.action_space.sample())[4]}
+    env.reset(seed=0)
+    info = env.step(env.action_space.sample())[4]
     if measure == "success_rate":
         if "is_success" not in info:
             remedy = "give mean_return and a threshold"

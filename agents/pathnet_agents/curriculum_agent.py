@@ -1,5 +1,6 @@
 """The agent of a curriculum: it searches, consolidates and freezes a path for one sub-task after another."""
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -117,7 +118,7 @@ class CurriculumAgent:
         state: tuple[Mapping[str, Any], Mapping[str, torch.Tensor]] | None = None,
     ) -> Lesson:
         """Begin a sub-task's lesson, or go on with it from a state; see :class:`pathnet_agents.lesson.Lesson`."""
-        index = len(self.finished)
+        began, index = time.perf_counter(), len(self.finished)
         transfer = self._transfer_for(settings)
         if state is None:
             transfer.begin(settings.name, index)
@@ -139,6 +140,7 @@ class CurriculumAgent:
             ancestor,
             self.total_env_steps,
             numpy_generator(self.seed, index, "evolution"),
+            began,
             state,
         )
 

@@ -34,7 +34,8 @@ class IsolatedEnv(gymnasium.Env[Any, Any]):
     """
 
     def __init__(self, env: str, env_kwargs: Mapping[str, Any], silent_s: float = 0.0) -> None:
-        context = multiprocessing.get_context()
+        # Forked, it knows every environment that is registered here, and its parent is this process.
+        context = multiprocessing.get_context("fork")
         self._connection, remote = context.Pipe()
         arguments = (remote, env, dict(env_kwargs), os.getpid(), silent_s)
         self._process = context.Process(target=_serve, args=arguments, daemon=True, name=f"lane of {env}")

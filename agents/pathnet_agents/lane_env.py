@@ -1,10 +1,12 @@
 """LaneEnv: one environment of a lane, its action held for some steps, its failures kept from the other lanes."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, SupportsFloat
 
 import gymnasium
+import numpy as np
 
 from pathnet_agents.isolated_env import IsolatedEnv
 from pathnet_rl.agent import AgentError
@@ -46,8 +48,9 @@ class LaneEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
     At 50 decisions a second an action is worth hardly more than another; what is decided less often is told apart
     more easily. The info's ``env_steps`` says how many steps were taken.
 
-    An environment that raises is thrown away, and a fresh one takes its place; the info's ``failure`` says why. In
-    a step the episode ends there, as at a time limit; a reset is done once more.
+    An environment that raises, or gives a reward or an observation that is not finite or of another shape than its
+    space, is thrown away, and a fresh one takes its place; the info's ``failure`` says why. In a step the episode
+    ends there, as at a time limit; a reset is done once more.
 
     Args:
         make: Makes the environment.
@@ -69,11 +72,11 @@ class LaneEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
             AgentError: If a fresh environment cannot start it either.
         """
         try:
-            self._latest = self.env.reset(seed=seed, options=options)
+            self._latest = self._checked(*self.env.reset(seed=seed, options=options))
         except Exception as error:  # noqa: BLE001 - environments of others raise what they like
             failure = self._replace(error)
             try:
-                observation, info = self.env.reset(seed=seed, options=options)
+                observation, info = self._checked(*self.env.reset(seed=seed, options=options))
             except Exception as again:
                 raise AgentError(f"no environment can be reset with seed {seed}: {_words(again)}") from again
             self._latest = (observation, {**info, "failure": f"{failure}, at its reset"})
@@ -91,12 +94,24 @@ class LaneEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         while taken < self.times and not any(over):
             try:
                 observation, reward, terminated, truncated, info = self.env.step(action)
+                self._checked(observation, info)
+                if not math.isfinite(reward):
+                    raise ValueError(f"its reward is {reward}")
             except Exception as error:  # noqa: BLE001 - environments of others raise what they like
                 return self._failed(error, total, taken)
             total, taken, over = total + float(reward), taken + 1, (terminated, truncated)
             self._latest = (observation, info)
         observation, info = self._latest
         return observation, total, *over, {**info, "env_steps": taken}
+
+    def _checked(self, observation: Any, info: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Return what was observed, if it has the shape of its space and is finite, which its sum tells."""
+        space = self.observation_space.shape
+        if np.shape(observation) != space:
+            raise ValueError(f"its observation has the shape {np.shape(observation)}, its space {space}")
+        if not math.isfinite(observation.sum()):
+            raise ValueError(f"its observation is {observation}")
+        return observation, info
 
     def _failed(self, error: Exception, total: float, taken: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """End the episode on the last observation."""

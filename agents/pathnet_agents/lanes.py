@@ -11,20 +11,10 @@ from numpy.typing import NDArray
 from pathnet_agents.lane_env import Recipe
 from pathnet_agents.patience import Patience
 from pathnet_rl.evaluation import success_in
+from pathnet_rl.practice import Episode
 from pathnet_rl.rng import numpy_generator
 
 Policy: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.int64]]  # (batch, inputs) -> (batch,)
-
-
-@dataclass(frozen=True)
-class Episode:
-    """One finished episode; ``success`` is None where the environment does not report ``is_success``."""
-
-    lane: int
-    undiscounted_return: float
-    steps: int
-    success: bool | None
-    measured: float | None = None  # the number of the info that was asked for, at the last step
 
 
 @dataclass(frozen=True)
@@ -137,9 +127,14 @@ class Lanes:
             self._patience.count(self.failures[-1])
 
     def _episode(self, lane: int, info: dict[str, Any]) -> Episode:
-        success = bool(info["is_success"][lane]) if "is_success" in info else None
-        measured = None if self._measure is None else float(info[self._measure][lane])
-        return Episode(lane, float(self._returns[lane]), int(self._steps[lane]), success, measured)
+        success, measured = _reported(info, "is_success", lane), _reported(info, self._measure, lane)
+        return Episode(
+            float(self._returns[lane]),
+            int(self._steps[lane]),
+            None if success is None else bool(success),
+            None if measured is None else float(measured),
+            lane,
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Return how every lane's episode began and what was done in it, as plain data."""
@@ -169,6 +164,11 @@ class Lanes:
     def close(self) -> None:
         """Close the environments."""
         self.envs.close()
+
+
+def _reported(info: Mapping[str, Any], key: str | None, lane: int) -> Any:
+    """Return what a lane's environment reports under a key, None where it does not: the vector holds a 0 there."""
+    return info[key][lane] if key is not None and key in info and info[f"_{key}"][lane] else None
 
 
 class HeldOut:
@@ -214,7 +214,7 @@ class HeldOut:
                     waiting.append(position)
                 else:
                     measured = None if self._measure is None else float(info[self._measure])
-                    done[position] = Episode(position, total, steps, success_in(info), measured)
+                    done[position] = Episode(total, steps, success_in(info), measured, position)
                 self._start(lane, waiting, flying, seeds, batch)
         return [done[position] for position in range(len(seeds))]
 

@@ -9,7 +9,7 @@ import torch
 
 from pathnet_agents.population import Ancestor
 from pathnet_agents.progress import Kept, Progress
-from pathnet_agents.sub_task import REPORTED_EPISODES, SubTask
+from pathnet_agents.sub_task import SubTask
 from pathnet_agents.transfer import Gathered
 from pathnet_rl.agent import AgentError
 from pathnet_rl.evolution import EVOLUTIONS, Alone, Evolution
@@ -26,9 +26,10 @@ class Lesson:
     Args:
         sub_task: What is learned.
         ancestor: An earlier sub-task that every search continues, if there is one. Where its frozen path can be
-            taken as it is, it is verified first: it may do without any learning.
+            taken as it is, it is verified after the first generation: it may do without any learning.
         env_steps_before: Environment steps of the run before this sub-task.
         rng: The source of the evolution's draws.
+        began: When the sub-task began, by ``time.perf_counter``: before the flights that find the ancestor.
         state: What :meth:`state_dict` and :meth:`tensors` of an earlier lesson of this sub-task gave, to go on
             from it; None to begin.
     """
@@ -39,6 +40,7 @@ class Lesson:
         ancestor: Ancestor | None,
         env_steps_before: int,
         rng: np.random.Generator,
+        began: float,
         state: tuple[Mapping[str, Any], Mapping[str, torch.Tensor]] | None = None,
     ) -> None:
         self.sub_task, self.transfer, self.rng = sub_task, sub_task.transfer, rng
@@ -51,7 +53,7 @@ class Lesson:
         self._best_verified: Kept | None = None
         self._best_measured = -np.inf  # of these weights
         self._progress = Progress(sub_task)
-        self._wall_before, self._wall_started = 0.0, time.perf_counter()
+        self._wall_before, self._wall_started = 0.0, began
         if state is None:
             self._begin(first_index=0)
         else:
@@ -85,7 +87,7 @@ class Lesson:
 
     @property
     def wall_s(self) -> float:
-        """Seconds since the lesson began."""
+        """Seconds since the sub-task began."""
         return self._wall_before + time.perf_counter() - self._wall_started
 
     def __iter__(self) -> Iterator[GenerationRecord]:
@@ -135,7 +137,7 @@ class Lesson:
 
     def _worth_verifying(self) -> bool:
         """Say whether training looks good enough and the last verification is long ago."""
-        return self.sub_task.promising() and self.sub_task.env_steps >= self._verify_from
+        return self.sub_task.promising and self.sub_task.env_steps >= self._verify_from
 
     def _verify_ancestor(self, ancestor: Ancestor) -> Evaluation:
         """Fly an earlier sub-task's path with its head as they are: what transfers without learning is free."""
@@ -214,7 +216,7 @@ class Lesson:
         self.sub_task.why.append(f"consolidating the best path after {self.sub_task.env_steps} environment steps")
 
     def _search_again(self) -> None:
-        """Search anew among fresh proposals; the replay stays, and so does what was verified best."""
+        """Search anew, over open modules as they are now; the replay stays, and so does what was verified best."""
         steps = self._progress.env_steps_without_gain
         self.sub_task.explore_anew()
         self._begin(self.search.next_index)
@@ -228,7 +230,7 @@ class Lesson:
         env_steps_per_s: float,
     ) -> GenerationRecord:
         task, finite = self.sub_task, generation.fitness[np.isfinite(generation.fitness)]
-        success_rate, mean_return = task.window(REPORTED_EPISODES)
+        window = task.practice.window()
         why, task.why = "; ".join(task.why), []
         replaced = generation.replacement
         return GenerationRecord(
@@ -239,11 +241,11 @@ class Lesson:
             env_steps=task.env_steps,
             total_env_steps=self.env_steps_before + task.env_steps,
             budget_env_steps=self.budget_env_steps,
-            episodes=task.episodes,
-            window_episodes=min(len(task.recent), REPORTED_EPISODES),
-            success_rate=success_rate,
-            mean_return=mean_return,
-            measured=task.window_info(REPORTED_EPISODES),
+            episodes=task.practice.episodes,
+            window_episodes=window.episodes,
+            success_rate=window.success_rate,
+            mean_return=window.mean_return,
+            measured=window.measured,
             loss=generation.outcome.metrics["loss"],
             epsilon=task.epsilon,
             level=task.level.value,

@@ -60,11 +60,12 @@ def first_population(
 def _continue(
     net: PathNet, path: Path, unused: list[list[int]], probability: float, rng: np.random.Generator
 ) -> Path:
-    """Replace genes of a path by open copies of their modules, while there are unused ones."""
+    """Replace genes of a path, one at least, by open copies of their modules, while there are unused ones."""
     genes = np.argwhere(path != EMPTY)
     chosen = rng.random(len(genes)) < probability
-    if not chosen.any():
-        chosen[rng.integers(len(genes))] = True
+    possible = np.flatnonzero([bool(unused[layer]) for layer, _ in genes])
+    if not chosen[possible].any() and len(possible):
+        chosen[possible[rng.integers(len(possible))]] = True
     continued = path.copy()
     for layer, slot in genes[chosen]:
         if unused[layer]:

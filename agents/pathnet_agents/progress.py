@@ -91,8 +91,8 @@ class Progress:
     def _reached(self) -> float | None:
         """Return how far training has come, in thresholds; None until its window is full."""
         task, advance = self.sub_task, self.sub_task.settings.advance
-        value = task.window_measure()
-        if value is None or len(task.recent) < advance.window_episodes:
+        value = task.practice.measure
+        if value is None:
             return None
         # A level is worth more than any rate at the level before, so levels come first.
         level = 2 * task.level.value if task.settings.level == "adaptive" and task.level.value else 0.0

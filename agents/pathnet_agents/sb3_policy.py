@@ -292,6 +292,7 @@ class PathNetPolicy(PathModule):
         self._learn_along()
         self.show(None)
         del self.net.heads[task]
+        self.net.reinitialise()  # its warm members' copies
         self.settle()
 
     def descend(self, run: Run, gradient: Tensor, max_norm: float) -> None:

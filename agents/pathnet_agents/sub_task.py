@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from pathnet_agents.double_dqn import action_values, temporal_differences
 from pathnet_agents.exploration import Exploration
 from pathnet_agents.greedy import GreedyPolicy, summarise
 from pathnet_agents.lane_env import Recipe
-from pathnet_agents.lanes import Episode, HeldOut, Lanes
+from pathnet_agents.lanes import HeldOut, Lanes
 from pathnet_agents.level import AdaptiveLevel, level_of
 from pathnet_agents.patience import Patience
 from pathnet_agents.replay import Replay
@@ -21,14 +20,14 @@ from pathnet_agents.settings import PathNetDQNSettings
 from pathnet_agents.transfer import Gathered, Transfer, under
 from pathnet_rl.optimizer import Adam
 from pathnet_rl.paths import Path, Paths
-from pathnet_rl.records import Evaluation
+from pathnet_rl.practice import Episode, Practice
+from pathnet_rl.records import Evaluation, measure_of
 from pathnet_rl.rng import episode_seeds, numpy_generator, torch_generator
 from pathnet_rl.settings import SearchSettings, SubTaskSettings
 from pathnet_rl.task import Outcome
 
 PROBE_EPISODES = 5
-COUNTERS = ("episodes", "verifications", "updates", "updates_due", "probe_env_steps", "explores_since")
-REPORTED_EPISODES = 100  # success rate and mean return of a record are over so many
+COUNTERS = ("verifications", "updates", "updates_due", "probe_env_steps", "explores_since")
 
 
 class SubTask:
@@ -70,10 +69,10 @@ class SubTask:
         self.replay = make_replay(dqn, transfer, seed, index, settings.discount)
         self.optimizer = Adam(dqn.learning_rate, square_decay=dqn.square_decay)
         self.exploration = Exploration(dqn.exploration, numpy_generator(seed, index, "exploration"))
-        self.episodes, self.verifications, self.updates = 0, 0, 0
+        self.verifications, self.updates = 0, 0
         self.updates_due = 0.0
         self.probe_env_steps, self.explores_since = 0, 0
-        self.recent: deque[Episode] = deque(maxlen=max(REPORTED_EPISODES, settings.advance.window_episodes))
+        self.practice = Practice(settings.advance)
         self.assign(1)
 
     def assign(self, members: int) -> None:
@@ -178,8 +177,7 @@ class SubTask:
         return action_values(working.forward(observation_pbi[None])[0], self.actions).cpu().numpy()
 
     def _finish(self, episode: Episode) -> None:
-        self.episodes += 1
-        self.recent.append(episode)
+        self.practice.add(episode)
         if self._counts[episode.lane]:
             member = self._members[self._path_of_lane[episode.lane]]
             self._returns[member].append(episode.undiscounted_return)
@@ -211,9 +209,9 @@ class SubTask:
     def _fitness(self, finite: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return the mean return over the latest episodes of each member that flies, and who has completed any."""
         flown = [self._returns[member] for member in self._members]
-        means = [float(np.mean(returns)) if returns else 0.0 for returns in flown]
+        means = np.array([float(np.mean(returns)) if returns else 0.0 for returns in flown])
         completed = np.array([len(returns) > 0 for returns in flown])
-        return np.where(finite, means, np.nan), completed | ~finite
+        return np.where(finite & np.isfinite(means), means, np.nan), completed | ~finite
 
     def replaced(self, loser: int, winner: int) -> None:
         """Give the loser the winner's head; its running episodes belong to nobody."""
@@ -222,45 +220,16 @@ class SubTask:
         self._counts[self._members[self._path_of_lane] == loser] = False
         self._target = None  # a head has changed
 
-    def window(self, episodes: int) -> tuple[float | None, float | None]:
-        """Return success rate and mean return of the latest training episodes, None while there are none."""
-        latest = list(self.recent)[-episodes:]
-        if not latest:
-            return None, None
-        successes = [episode.success for episode in latest if episode.success is not None]
-        rate = float(np.mean(successes)) if successes else None
-        return rate, float(np.mean([episode.undiscounted_return for episode in latest]))
-
-    def window_info(self, episodes: int) -> float | None:
-        """Return the mean of the info key that is measured over the latest training episodes, if there are any."""
-        values = [episode.measured for episode in list(self.recent)[-episodes:] if episode.measured is not None]
-        return float(np.mean(values)) if values else None
-
-    def window_measure(self) -> float | None:
-        """Return the mean of what advancement measures over its window of training episodes."""
-        advance = self.settings.advance
-        if advance.info_key is not None:
-            return self.window_info(advance.window_episodes)
-        rate, mean_return = self.window(advance.window_episodes)
-        return rate if advance.measure == "success_rate" else mean_return
-
     def measured(self, evaluation: Evaluation) -> float:
         """Return the value that the sub-task's advancement looks at."""
-        if evaluation.measured is not None:
-            return evaluation.measured
-        if self.settings.advance.measure == "mean_return":
-            return evaluation.mean_return
-        assert evaluation.success_rate is not None  # a curriculum that asks for what is not reported is refused
-        return evaluation.success_rate
+        value = measure_of(evaluation, self.settings.advance.measure)
+        assert value is not None  # a curriculum that asks for what is not reported is refused
+        return value
 
+    @property
     def promising(self) -> bool:
-        """Say whether the training window is full and good enough to verify."""
-        advance = self.settings.advance
-        full = len(self.recent) >= advance.window_episodes and self.episodes >= advance.min_episodes
-        if not full or not self.level.hardest:
-            return False
-        value = self.window_measure()
-        return value is not None and value >= advance.window_threshold
+        """Whether training is at full difficulty and looks good enough to verify."""
+        return self.level.hardest and self.practice.promising
 
     def slow_weights(self, member: int, path: Path) -> Gathered:
         """Return a copy of a member's numbers, ready to be flown or put back.
@@ -299,7 +268,7 @@ class SubTask:
         """Go on learning from earlier weights; the episodes since then say nothing about them."""
         weights.restore()
         self._target = None
-        self.recent.clear()
+        self.practice.recent.clear()
         self._counts[:] = False
 
     def state_dict(self) -> dict[str, Any]:
@@ -311,7 +280,7 @@ class SubTask:
             "exploration": self.exploration.rng.bit_generator.state,
             "refining": self.refining,
             "counters": {name: getattr(self, name) for name in COUNTERS},
-            "recent": [asdict(episode) for episode in self.recent],
+            "practice": self.practice.state_dict(),
             "members": self._members.tolist(),
             "returns": [list(returns) for returns in self._returns],
             "counts": self._counts.tolist(),
@@ -333,7 +302,7 @@ class SubTask:
         self.refining = state["refining"]
         for name in COUNTERS:
             setattr(self, name, state["counters"][name])
-        self.recent.extend(Episode(**episode) for episode in state["recent"])
+        self.practice.load_state_dict(state["practice"])
         self.assign(len(state["returns"]))
         self._spread(np.array(state["members"], dtype=np.int64))
         for returns, saved in zip(self._returns, state["returns"], strict=True):

@@ -41,7 +41,7 @@ class Effect:
         standardised: The difference in standard deviations (of the pairs' differences, or of the arm).
         test: Which test gave the p-value.
         p: Two-sided.
-        p_corrected: After Holm's correction over all comparisons of the report.
+        p_corrected: After Holm's correction over the comparisons that a report takes together.
         repeats: How many repeats (or pairs) it rests on.
     """
 

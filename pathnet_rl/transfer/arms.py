@@ -86,8 +86,8 @@ ARMS = {
         Arm("de-novo", "the curriculum, every sub-task in a fresh network", {"agent.transfer": "none"}),
         Arm(
             BASELINE,
-            "Stable-Baselines3's DQN with rl-zoo's values for LunarLander, on the last sub-task alone, in as many "
-            "steps as target-only",
+            "Stable-Baselines3's DQN with rl-zoo's values for LunarLander, on the last sub-task alone, at full "
+            "difficulty from the start, in as many steps as target-only",
             target_alone=True,
             agent=BaselineSettings(),
         ),
@@ -101,7 +101,7 @@ ARMS = {
         _ablation("replay-kept", "the replay is kept for the next sub-task", "agent.replay_kept", True),
         _ablation("no-warm-start", "every member starts from a random path", "search.warm_start", "reset"),
         _ablation("all-warm", "every member starts from the ancestor", "search.warm_share", 1.0),
-        _ablation("no-clones", "warm members have frozen modules alone", "search.clone_probability", 0.0),
+        _ablation("no-clones", "warm members have one open module each", "search.clone_probability", 0.0),
         _ablation("refine-at-once", "what is refined learns at once", "agent.learning_starts_refine", 1),
         _ablation("last-ancestor", "warm from the last sub-task's path", "search.warm_start_from", "last"),
         _ablation("small-paths", "paths of 1 module a layer or more, as in the paper", "search.fewest_active", 1),

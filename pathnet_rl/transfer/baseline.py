@@ -15,10 +15,11 @@ from pydantic import Field
 
 from pathnet_rl.agent import Checkpoint
 from pathnet_rl.evaluation import evaluation_of, success_in
-from pathnet_rl.records import Evaluation, GenerationRecord, Record, SubTaskRecord
+from pathnet_rl.practice import Episode
+from pathnet_rl.records import Evaluation, GenerationRecord, Record, SubTaskRecord, measure_of
 from pathnet_rl.rng import episode_seeds
 from pathnet_rl.settings import AgentSettings, NetworkSettings, Probability, SearchSettings, SubTaskSettings
-from pathnet_rl.transfer.course import REPORTED_EPISODES, Course, Flight, measure
+from pathnet_rl.transfer.course import Course
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -111,7 +112,7 @@ class BaselineAgent:
         self.learned[settings.name] = Learned(settings, 0, frozen=False)
         course = Course(settings)
         for done in model.learn_stepwise(settings.budget_env_steps, self.generation_env_steps):
-            course.hear(done, [Flight(*episode) for episode in model.take_episodes()])
+            course.hear(done, model.take_episodes())
             verification = self._verify(settings) if course.worth_verifying else None
             course.judge(verification)
             yield self._record(course, verification, time.perf_counter() - started)
@@ -123,7 +124,7 @@ class BaselineAgent:
 
     def _record(self, course: Course, verification: Evaluation | None, wall_s: float) -> GenerationRecord:
         assert self.model is not None
-        rate, mean_return = course.window(REPORTED_EPISODES)
+        window = course.practice.window()
         return GenerationRecord(
             task=course.settings.name,
             task_index=0,
@@ -132,16 +133,16 @@ class BaselineAgent:
             env_steps=course.env_steps,
             total_env_steps=course.env_steps,
             budget_env_steps=course.settings.budget_env_steps,
-            episodes=course.finished_episodes,
-            window_episodes=min(course.finished_episodes, REPORTED_EPISODES),
-            success_rate=rate,
-            mean_return=mean_return,
+            episodes=course.practice.episodes,
+            window_episodes=window.episodes,
+            success_rate=window.success_rate,
+            mean_return=window.mean_return,
             measured=None,
             loss=None,
             epsilon=float(self.model.exploration_rate),
             level=None,
-            fitness_best=mean_return,
-            fitness_median=mean_return,
+            fitness_best=window.mean_return,
+            fitness_median=window.mean_return,
             diversity=0.0,
             failed_members=0,
             replaced=None,
@@ -205,7 +206,8 @@ class BaselineAgent:
         purpose = f"verification {self._verifications}"
         seeds = episode_seeds(self.seed, 0, purpose, settings.advance.verify_episodes)
         evaluation = self._fly(settings, seeds)
-        measured = measure(settings, evaluation.success_rate, evaluation.mean_return)
+        measured = measure_of(evaluation, settings.advance.measure)
+        assert measured is not None  # a curriculum that asks for what is not reported is refused
         if self._best is None or measured > self._best[0]:
             weights = {name: tensor.clone() for name, tensor in self.model.q_net.state_dict().items()}
             self._best = (measured, weights)
@@ -223,21 +225,21 @@ class BaselineAgent:
     def _fly(self, settings: SubTaskSettings, seeds: Sequence[int]) -> Evaluation:
         """Fly one greedy episode a seed, some side by side."""
         lanes = [gymnasium.make(settings.env, **settings.env_kwargs) for _ in range(min(LANES, len(seeds)))]
-        flights: list[Flight] = []
+        flights: list[Episode] = []
         for first in range(0, len(seeds), LANES):
             flights += self._fly_side_by_side(lanes, seeds[first : first + LANES])
         for lane in lanes:
             lane.close()
         return evaluation_of(
-            [flight.episode_return for flight in flights],
+            [flight.undiscounted_return for flight in flights],
             [flight.success for flight in flights],
             [flight.steps for flight in flights],
         )
 
-    def _fly_side_by_side(self, lanes: Sequence[gymnasium.Env[Any, Any]], seeds: Sequence[int]) -> list[Flight]:
+    def _fly_side_by_side(self, lanes: Sequence[gymnasium.Env[Any, Any]], seeds: Sequence[int]) -> list[Episode]:
         assert self.model is not None
         observations = np.stack([lane.reset(seed=seed)[0] for lane, seed in zip(lanes, seeds, strict=False)])
-        returns, steps, done = np.zeros(len(seeds)), [0] * len(seeds), dict[int, Flight]()
+        returns, steps, done = np.zeros(len(seeds)), [0] * len(seeds), dict[int, Episode]()
         while len(done) < len(seeds):
             actions, _ = self.model.predict(observations, deterministic=True)
             for lane in range(len(seeds)):
@@ -247,7 +249,7 @@ class BaselineAgent:
                 returns[lane] += float(reward)
                 steps[lane] += 1
                 if terminated or truncated:
-                    done[lane] = Flight(float(returns[lane]), steps[lane], success_in(info))
+                    done[lane] = Episode(float(returns[lane]), steps[lane], success_in(info))
         return [done[lane] for lane in range(len(seeds))]
 
     def checkpoint(self) -> Checkpoint:

@@ -40,7 +40,7 @@ class Target:
     """The last sub-task and what counts as good in it.
 
     Attributes:
-        measure: ``success_rate`` or ``mean_return``.
+        measure: ``success_rate``, ``mean_return`` or a key of the info.
         thresholds: Its own, and the one at which its environment counts as solved.
         horizon: Its budget in the curriculum, environment steps; mean performance is up to there.
         floor: Normalised performance is 0 here: what training gives at first to runs that learn it alone.
@@ -181,8 +181,8 @@ class Comparison:
             if arm == PATHNET or ARMS[arm].ablation or ARMS[arm].target_alone:
                 continue
             found += self._on_the_target(PATHNET, arm)
-            found += self.paired("success of all sub-tasks, each when learned", PATHNET, arm, mean_success)
-            found += self.paired("success of all sub-tasks in the end", PATHNET, arm, success_in_the_end)
+            found += self.paired("success of all sub-tasks, each when learned", PATHNET, arm, self.mean_success)
+            found += self.paired("success of all sub-tasks in the end", PATHNET, arm, self.success_in_the_end)
             found += self.paired("environment steps of the run", PATHNET, arm, lambda run: float(run.env_steps))
         return corrected_by_measure(found)
 
@@ -209,8 +209,28 @@ class Comparison:
                 found += self.paired("final evaluation of the target", arm, PATHNET, self.final)
                 found += self.paired_times("steps to mastery of the target", arm, PATHNET, self.mastery)
                 found += self.paired("environment steps of the run", arm, PATHNET, lambda run: float(run.env_steps))
-                found += self.paired("mean success of all sub-tasks", arm, PATHNET, mean_success)
+                found += self.paired("mean success of all sub-tasks", arm, PATHNET, self.mean_success)
         return corrected_by_measure(found)
+
+    def mean_success(self, run: Repeat) -> float | None:
+        """Return the mean success rate of all sub-tasks, each as it was frozen; None where none is reported.
+
+        One that was not learned, since the run stopped before, counts as 0.
+        """
+        return self._mean_of(task.evaluation for task in run.tasks)
+
+    def success_in_the_end(self, run: Repeat) -> float | None:
+        """Return the same of all sub-tasks as they were after the last one; None where it was not measured.
+
+        Continual World's average performance (Wołczyk et al. 2021, arXiv:2105.10919).
+        """
+        return self._mean_of(run.after.values())
+
+    def _mean_of(self, evaluations: Iterable[Measured]) -> float | None:
+        learned = list(evaluations)
+        rates = reported(learned)
+        lacking = len(self.curriculum.tasks) - len(learned)
+        return float(np.sum(rates)) / (len(rates) + lacking) if rates else None
 
     def mastery(self, run: Repeat) -> Reach:
         """Return when the target was mastered, in its environment steps."""
@@ -221,24 +241,6 @@ def mastery(run: Repeat, task: str) -> Reach:
     """Return when a sub-task was mastered, in its environment steps; censored where its budget was spent."""
     result = run.task(task)
     return Reach(0.0, False) if result is None else Reach(float(result.env_steps), result.mastered)
-
-
-def mean_success(run: Repeat) -> float | None:
-    """Return the mean success rate of a run's sub-tasks, each as it was frozen; None where none is reported."""
-    return _mean_of(task.evaluation for task in run.tasks)
-
-
-def success_in_the_end(run: Repeat) -> float | None:
-    """Return the mean success rate of all sub-tasks after the last one; None where it was not measured.
-
-    Continual World's average performance (Wołczyk et al. 2021, arXiv:2105.10919).
-    """
-    return _mean_of(run.after.values())
-
-
-def _mean_of(evaluations: Iterable[Measured]) -> float | None:
-    rates = reported(evaluations)
-    return float(np.mean(rates)) if rates else None
 
 
 def success_of(results: Sequence[TaskResult]) -> Estimate | None:

@@ -14,7 +14,7 @@ from pathnet_rl.transfer.comparison import COSTS, Comparison, mastery, measure_o
 from pathnet_rl.transfer.measures import Cost, curve, interpolated
 from pathnet_rl.transfer.modules import Capacity, Reuse
 from pathnet_rl.transfer.repeats import Repeat
-from pathnet_rl.transfer.robust import Values, iqm_band
+from pathnet_rl.transfer.robust import FEWEST, Values, iqm_band
 
 # Okabe and Ito's scheme: told apart by colour-blind eyes too. The control is dark, the baseline of others grey.
 COLOURS = {
@@ -40,7 +40,7 @@ def learning_curves(comparison: Comparison) -> Figure:
     figure = Figure(figsize=(11.0, 4.6), dpi=150, layout="constrained")
     panels = figure.subplots(1, len(COSTS), sharey=True)
     arms = _main_arms(comparison)
-    what = "success rate" if target.measure == "success_rate" else "mean return"
+    what = target.measure.replace("_", " ")
     for number, (axes, (unit, cost)) in enumerate(zip(panels, COSTS.items(), strict=True)):
         style_axes(axes, "", unit, "" if number else f"{target.name}: training {what}")
         for arm in arms:
@@ -77,7 +77,7 @@ def _arm_curves(axes: Axes, comparison: Comparison, arm: str, cost: Cost, *, sin
     value, low, high = iqm_band(np.array([interpolated(at, values, places) for at, values in ended]))
     label = f"{arm} (n={len(drawn)})"
     axes.plot(places, value, color=colour, lw=1.8, ls=STYLES.get(arm, "-"), label=label)
-    if len(drawn) > 1:
+    if len(drawn) >= FEWEST:
         axes.fill_between(places, low, high, color=colour, alpha=0.15, lw=0)
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pathnet_rl.records import REPORTED_EPISODES
 from pathnet_rl.transfer.repeats import Point, Repeat
 from pathnet_rl.transfer.robust import Values
 
-FULL_WINDOW_EPISODES = 100  # a record's means are over so many training episodes, or fewer at the beginning
 JUMPSTART_EPISODES = 50
 
 
@@ -69,7 +69,8 @@ def first_episodes(points: Sequence[Point], measure: str, episodes: int = JUMPST
     """Return the mean of a measure over the first training episodes of a sub-task.
 
     While a record's mean is over all episodes so far, sums are exact at the generations' ends; between two of them
-    all episodes count alike. Where a generation ends beyond the window, its last 100 episodes stand for the first.
+    all episodes count alike. Where it is over fewer (its last 100, or those since weights were put back), these
+    stand for the rest.
 
     Returns:
         None where there was no finished episode.
@@ -79,7 +80,7 @@ def first_episodes(points: Sequence[Point], measure: str, episodes: int = JUMPST
         value = point.measure(measure)
         if value is None:
             continue
-        if point.episodes > FULL_WINDOW_EPISODES:
+        if point.window < point.episodes:
             return value if count_before == 0 else _extended(count_before, sum_before, value, episodes)
         total = value * point.episodes
         if point.episodes >= episodes:
@@ -103,8 +104,7 @@ def time_to(repeat: Repeat, task: str, measure: str, threshold: float, cost: Cos
     for point in points:
         trained = point.measure(measure)
         verified = None if point.verification is None else point.verification.measure(measure)
-        window = point.episodes if point.window_episodes is None else point.window_episodes
-        full = window >= FULL_WINDOW_EPISODES
+        full = point.window >= REPORTED_EPISODES
         if (full and trained is not None and trained >= threshold) or (
             verified is not None and verified >= threshold
         ):
@@ -135,7 +135,9 @@ def mean_performance(
 
 
 def normalise(values: Values, floor: float, ceiling: float) -> Values:
-    """Return performance from 0 (the floor or below) to 1 (the ceiling or above)."""
+    """Return performance from 0 (the floor or below) to 1 (the ceiling or above); unknown if these are no range."""
+    if ceiling <= floor:
+        return np.full_like(values, np.nan)
     return np.clip((values - floor) / (ceiling - floor), 0.0, 1.0)
 
 

@@ -10,19 +10,13 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from pathnet_rl.records import REPORTED_EPISODES, measure_of
 from pathnet_rl.run import RECORDS
 from pathnet_rl.transfer.worker import FINISHED
 
 
 class RepeatError(Exception):
     """A finished run whose files cannot be read; the message names the place and the remedy."""
-
-
-def measure_of(means: "Measured | Point", name: str) -> float | None:
-    """Return the mean that advancement looks at."""
-    if name in ("success_rate", "mean_return"):
-        return means.success_rate if name == "success_rate" else means.mean_return
-    return means.measured
 
 
 @dataclass(frozen=True)
@@ -56,6 +50,11 @@ class Point:
     wall_s: float  # of the sub-task so far
     window_episodes: int | None = None  # how many they are; records of before 2026-11-26 do not say
     measured: float | None = None
+
+    @property
+    def window(self) -> int:
+        """How many episodes the means are over."""
+        return min(self.episodes, REPORTED_EPISODES) if self.window_episodes is None else self.window_episodes
 
     def measure(self, name: str) -> float | None:
         """Return the success rate, the mean return, or the mean of the measured info key, of training."""

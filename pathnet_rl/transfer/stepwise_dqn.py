@@ -8,8 +8,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.type_aliases import TrainFreq
 
 from pathnet_rl.evaluation import success_in
-
-FinishedEpisode = tuple[float, int, bool | None]  # return, environment steps, success if it is reported
+from pathnet_rl.practice import Episode
 
 
 class StepwiseDQN(DQN):
@@ -38,7 +37,7 @@ class StepwiseDQN(DQN):
                 yield shown
         callback.on_training_end()
 
-    def take_episodes(self) -> list[FinishedEpisode]:
+    def take_episodes(self) -> list[Episode]:
         """Return the training episodes finished since the last call."""
         finished, self._episodes.finished = self._episodes.finished, []
         return finished
@@ -49,12 +48,12 @@ class _Episodes(BaseCallback):
 
     def __init__(self) -> None:
         super().__init__()
-        self.finished: list[FinishedEpisode] = []
+        self.finished: list[Episode] = []
 
     def _on_step(self) -> bool:
         infos: list[dict[str, Any]] = self.locals["infos"]
         for info in infos:
             if "episode" in info:
                 episode = info["episode"]
-                self.finished.append((float(episode["r"]), int(episode["l"]), success_in(info)))
+                self.finished.append(Episode(float(episode["r"]), int(episode["l"]), success_in(info)))
         return True

@@ -12,9 +12,7 @@ from pathnet_rl.transfer.comparison import (
     COSTS,
     Comparison,
     mastery,
-    mean_success,
     median_of,
-    success_in_the_end,
     success_of,
 )
 from pathnet_rl.transfer.forgetting import Forgetting, forgetting_of
@@ -95,7 +93,7 @@ def transfer_rows(comparison: Comparison) -> list[Row]:
         row: Row = {"arm": arm, "runs": len(runs)}
         for name in ("jumpstart", "final", "mean_performance"):
             row[name] = _spell_middle(comparison.values(arm, getattr(comparison, name)))
-        row["in_the_end"] = _spell_middle(comparison.values(arm, success_in_the_end), ".3f")
+        row["in_the_end"] = _spell_middle(comparison.values(arm, comparison.success_in_the_end), ".3f")
         row["forward_transfer"] = NOTHING if arm == TARGET_ONLY else spell(comparison.forward_transfer(arm), ".3f")
         row["times"] = [
             [
@@ -259,5 +257,5 @@ def _ablation_row(comparison: Comparison, arm: str) -> Row:
         "final": _spell_middle(comparison.values(arm, comparison.final)),
         "mastery": spell_reaches([comparison.mastery(run) for run in runs]),
         "env_steps": spell(iqm([float(run.env_steps) for run in runs]), ",.0f"),
-        "success": _spell_middle(comparison.values(arm, mean_success), ".3f"),
+        "success": _spell_middle(comparison.values(arm, comparison.mean_success), ".3f"),
     }

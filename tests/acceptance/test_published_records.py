@@ -7,7 +7,7 @@ from statistics import median
 
 import pytest
 
-from pathnet_rl.transfer.comparison import COSTS, Comparison, success_in_the_end
+from pathnet_rl.transfer.comparison import COSTS, Comparison
 from pathnet_rl.transfer.report import write_report
 from pathnet_rl.transfer.robust import iqm
 from pathnet_rl.transfer.study import TransferStudy
@@ -58,7 +58,9 @@ def test_the_table_of_arms_is_what_the_records_give(comparison):
         if arm != "target-only":
             tasks = [task.mastered for run in runs.values() for task in run.tasks]
             assert mastered == f"{sum(tasks)} of {len(tasks)}", arm
-            assert kept == spell(iqm(list(comparison.values(arm, success_in_the_end).values())), ".2f"), arm
+            assert kept == spell(
+                iqm(list(comparison.values(arm, comparison.success_in_the_end).values())), ".2f"
+            ), arm
 
 
 def test_the_differences_in_the_text_are_what_the_records_give(comparison):

@@ -298,3 +298,47 @@ def test_an_environment_that_always_hangs_at_a_reset_is_named(unreliable, monkey
     patience = Patience(step_timeout_s=0.3)
     with pytest.raises(AgentError, match="no environment can be reset with seed 1: TimeoutError"):
         HeldOut(Recipe(unreliable), lanes=1, patience=patience).run(lambda batch: [0], [1])
+
+
+class Nonsense(gymnasium.Env):
+    """Gives what no network can use in its fifth step, or at a reset, once for each of ``plan``."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+    plan: list[tuple[np.ndarray, float]] = []
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        return np.zeros(2, dtype=np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        observation, reward = self.plan.pop() if self.steps == 5 and self.plan else (np.ones(2, np.float32), 1.0)
+        return observation, reward, self.steps == 9, False, {}
+
+
+@pytest.mark.parametrize(
+    ("observation", "reward", "words"),
+    [
+        ([0.0, 0.0], np.nan, "ValueError: its reward is nan"),
+        ([0.0, 0.0], -np.inf, "ValueError: its reward is -inf"),
+        ([0.0, np.nan], 1.0, "ValueError: its observation is [ 0. nan]"),
+        ([-np.inf, np.inf], 1.0, "ValueError: its observation is [-inf inf]"),
+        ([0.0] * 3, 1.0, "ValueError: its observation has the shape (3,), its space (2,)"),
+    ],
+)
+def test_an_environment_that_gives_nonsense_is_named_and_replaced(observation, reward, words):
+    gymnasium.register("Nonsense-v0", Nonsense)
+    Nonsense.plan = [(np.array(observation, dtype=np.float32), reward)]
+    lanes = Lanes(Recipe("Nonsense-v0"), 2, 0, 0)
+    returns = []
+    with np.errstate(invalid="ignore"):
+        for _ in range(18):
+            transitions, episodes = lanes.step(np.zeros(2, dtype=np.int64))
+            returns += [episode.undiscounted_return for episode in episodes]
+            assert np.isfinite(transitions.next_observation).all() and np.isfinite(transitions.reward).all()
+    gymnasium.registry.pop("Nonsense-v0")
+    (failure,) = lanes.failures
+    assert failure.startswith(f"lane 0's environment failed, {words} (seed")
+    assert sorted(returns) == [4.0] + [9.0] * 3

@@ -34,7 +34,7 @@ def test_stopping_now_and_then_changes_nothing():
     for own, its in zip(stepwise.q_net.parameters(), plain.q_net.parameters(), strict=True):
         assert torch.equal(own, its)
     episodes = stepwise.take_episodes()
-    assert sum(steps for _, steps, _ in episodes) <= 400 and stepwise.take_episodes() == []
+    assert sum(each.steps for each in episodes) <= 400 and stepwise.take_episodes() == []
 
 
 def test_records_tell_of_training_and_the_last_of_a_held_out_evaluation():

@@ -1,0 +1,98 @@
+"""Practice: a sub-task's training episodes, means over the latest of them, and when these are worth verifying."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from pathnet_rl.records import REPORTED_EPISODES, measure_of
+from pathnet_rl.settings import AdvanceSettings
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One finished episode.
+
+    Attributes:
+        undiscounted_return: Unscaled.
+        steps: Environment steps.
+        success: None where the environment does not report ``is_success``.
+        measured: The number of the info that advancement measures, at the last step, if it does.
+        lane: Where it was flown.
+    """
+
+    undiscounted_return: float
+    steps: int
+    success: bool | None
+    measured: float | None = None
+    lane: int = 0
+
+
+@dataclass(frozen=True)
+class Window:
+    """Means over some episodes, each None where there is nothing to average."""
+
+    episodes: int
+    success_rate: float | None
+    mean_return: float | None  # of the returns that are finite
+    measured: float | None
+
+
+class Practice:
+    """Keeps the latest training episodes of a sub-task.
+
+    Args:
+        advance: What is measured, over how many of them, and from where on a verification is worth its time.
+    """
+
+    def __init__(self, advance: AdvanceSettings) -> None:
+        self.advance = advance
+        self.episodes = 0
+        """All that were finished."""
+        self.recent: deque[Episode] = deque(maxlen=max(REPORTED_EPISODES, advance.window_episodes))
+
+    def add(self, episode: Episode) -> None:
+        """Take notice of a finished episode."""
+        self.episodes += 1
+        self.recent.append(episode)
+
+    def window(self, episodes: int = REPORTED_EPISODES) -> Window:
+        """Return the means over the latest episodes, or over fewer where there are no more."""
+        latest = list(self.recent)[-episodes:]
+        return Window(
+            episodes=len(latest),
+            success_rate=_mean([episode.success for episode in latest if episode.success is not None]),
+            mean_return=_mean(
+                [each.undiscounted_return for each in latest if np.isfinite(each.undiscounted_return)]
+            ),
+            measured=_mean([episode.measured for episode in latest if episode.measured is not None]),
+        )
+
+    @property
+    def measure(self) -> float | None:
+        """The mean of what advancement measures over its window; None until that is full."""
+        if len(self.recent) < self.advance.window_episodes:
+            return None
+        return measure_of(self.window(self.advance.window_episodes), self.advance.measure)
+
+    @property
+    def promising(self) -> bool:
+        """Whether the window is full and good enough to verify, and enough episodes were flown."""
+        value = self.measure
+        enough = self.episodes >= self.advance.min_episodes
+        return enough and value is not None and value >= self.advance.window_threshold
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that changes as plain data."""
+        return {"episodes": self.episodes, "recent": [asdict(episode) for episode in self.recent]}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+        self.episodes = state["episodes"]
+        self.recent.extend(Episode(**episode) for episode in state["recent"])
+
+
+def _mean(values: list[bool] | list[float]) -> float | None:
+    return float(np.mean(values)) if values else None
