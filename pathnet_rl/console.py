@@ -84,7 +84,8 @@ class ConsoleListener:
     def _row(self, task: SubTaskSettings) -> list[str]:
         latest, finished = self._latest.get(task.name), self._finished.get(task.name)
         if latest is None:
-            return [task.name, "waiting", f"of {task.budget_env_steps:,}"]
+            begun = len(self._latest) == len(self._finished) == self._tasks.index(task)
+            return [task.name, "first flights" if begun else "waiting", f"of {task.budget_env_steps:,}"]
         state = {"search": "searching", "consolidate": "consolidating"}[latest.phase]
         state = verdict(finished) if finished else state
         reused = sum(sum(layer.values()) for layer in finished.reused) if finished else latest.reused_modules

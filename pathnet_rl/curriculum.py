@@ -165,6 +165,11 @@ def _advance_complaints(index: int, task: SubTaskSettings) -> Iterator[Complaint
     if advance.measure == "success_rate" and not 0 <= advance.threshold <= 1:
         message = f"{advance.threshold:g} is no rate; give a number from 0 to 1, or measure: mean_return"
         yield Complaint(("tasks", index, "advance", "threshold"), message)
+    if advance.measure != "success_rate" and "threshold" not in advance.model_fields_set:
+        message = (
+            f"is missing: {advance.threshold:g}, the default of rates, says nothing of {advance.measure}; give one"
+        )
+        yield Complaint(("tasks", index, "advance", "threshold"), message)
     if advance.verify_from is not None and advance.verify_from > advance.threshold:
         message = f"{advance.verify_from:g} is above threshold={advance.threshold:g}; give that or less"
         yield Complaint(("tasks", index, "advance", "verify_from"), message)

@@ -163,6 +163,8 @@ def first_difference(old: Any, new: Any, place: str = "") -> str | None:
             first_difference(a, b, f"{place}[{index}]") for index, (a, b) in enumerate(zip(old, new, strict=True))
         )
         return next((words for words in found if words), None)
+    if isinstance(old, list) and isinstance(new, list):
+        return f"{place.removeprefix('.')} are {len(old)}, not {len(new)}"
     return None if old == new else f"{place.removeprefix('.')} is {old}, not {new}"
 
 

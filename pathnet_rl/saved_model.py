@@ -23,6 +23,8 @@ class ModelError(Exception):
 class TaskModel(Protocol):
     """A model of Stable-Baselines3 that has learned one task after another."""
 
+    normalised: bool
+
     @property
     def paths(self) -> dict[str, list[list[int]]]:
         """The path of every task."""
@@ -61,6 +63,11 @@ class SavedModel:
         except Exception as error:  # pickles and environments of others raise what they like
             why = " ".join(str(error).split())[:600] or type(error).__name__
             raise ModelError(f"{path} cannot be loaded to be flown in {env}: {why}") from error
+
+    @property
+    def normalised(self) -> bool:
+        """Whether it was learned under ``VecNormalize``, whose statistics are in a file of their own."""
+        return self.model.normalised
 
     def evaluate(self, task: str, episodes: int, seed: int) -> Evaluation:
         """Fly a task's path greedily; episodes follow from the first one's seed."""

@@ -132,6 +132,8 @@ class CurriculumAgent:
             index=index,
             warm=bool(self.finished) and transfer.begins_warm,
         )
+        if state is None and self.dqn.transfer == "freeze" and not any(transfer.free_modules()):
+            sub_task.why.append("all modules are frozen: only a head can be learned; give more network.modules")
         if state is None and self._replay is not None:
             sub_task.replay.adopt(self._replay)
         ancestor = self._ancestor(sub_task) if state is None else self._named(state[0]["ancestor"])

@@ -229,6 +229,7 @@ class PathNetDQN(TaskByTask):
     ) -> tuple[int, BaseCallback]:
         self._agree()
         search = self._current()
+        self._announce(search.task)
         if not search.env_steps:
             search.plan(self._search_settings(total_timesteps))
         search.interrupt()

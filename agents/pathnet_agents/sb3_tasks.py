@@ -46,7 +46,10 @@ class TaskByTask(OffPolicyAlgorithm):
     search_steps: int | None
     generation_steps: int | None
     warm_start: Literal["clone", "reset"]
+    normalised = False
+    """Whether it was learned under ``VecNormalize``."""
     _search: TaskSearch | None = None
+    _used: str | None = None  # the task that use_task named, until something is learned
 
     @property
     def paths(self) -> dict[str, list[list[int]]]:
@@ -84,7 +87,25 @@ class TaskByTask(OffPolicyAlgorithm):
         """
         frozen = self.policy.routes.get(self._known(name))
         self.policy.show(frozen or self._current_route())
+        self._used = name
         return self
+
+    def _announce(self, task: str) -> None:
+        """Warn of what somebody who learns a task now may not expect."""
+        if self._used not in (None, task):
+            warnings.warn(
+                f"learn() goes on with task {task!r}; {self._used!r}, which use_task() named, is predict()'s alone",
+                stacklevel=4,
+            )
+        self._used = None
+        normalised = self._vec_normalize_env
+        self.normalised |= normalised is not None
+        if self.policy.routes and normalised is not None and normalised.training and normalised.norm_obs:
+            warnings.warn(
+                "VecNormalize goes on to change what observations are turned into, so frozen tasks will act on "
+                "other numbers than they learned from: set its training=False once a task is frozen",
+                stacklevel=4,
+            )
 
     def learn_task(  # noqa: PLR0913 - learn, and what is to be learned
         self,
@@ -114,6 +135,7 @@ class TaskByTask(OffPolicyAlgorithm):
         if env is not None:
             self.set_env(maybe_make_env(env, self.verbose))
         self._enter(name)
+        self._used = None
         return self.learn(total_timesteps, callback, log_interval, tb_log_name or name, progress_bar=progress_bar)
 
     def _refuse_task(self, name: str) -> None:

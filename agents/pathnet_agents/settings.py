@@ -89,9 +89,13 @@ class PathNetDQNSettings(AgentSettings):
     def conflicts(self, network: NetworkSettings, search: SearchSettings) -> Iterator[tuple[str, str]]:
         """Yield what does not fit: the lanes are spread evenly over the population, epsilon only falls."""
         if search.trained == "pair" and self.lanes % 2:
-            yield "lanes", f"{self.lanes} lanes cannot be spread evenly over a pair (search.trained)"
+            yield (
+                "lanes",
+                f"{self.lanes} lanes cannot be spread evenly over a pair (search.trained); give an even number",
+            )
         if search.trained == "all" and self.lanes % search.population:
-            yield "lanes", f"{self.lanes} lanes cannot be spread evenly over search.population={search.population}"
+            wanted = f"evenly over search.population={search.population}; give a multiple of it"
+            yield "lanes", f"{self.lanes} lanes cannot be spread {wanted}"
         for name in ("epsilon_start", "epsilon_warm", "epsilon_refine"):
             if getattr(self, name) < self.epsilon_end:
                 yield name, f"{getattr(self, name)} is below epsilon_end={self.epsilon_end}; give that or more"

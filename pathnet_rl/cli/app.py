@@ -98,6 +98,13 @@ def refuse(message: object) -> NoReturn:
     raise typer.Exit(REFUSED)
 
 
+def to_type(words: str) -> str:
+    """Return a command to type next, with the modules that were imported for this one."""
+    from pathnet_rl.imports import named
+
+    return " ".join(["pathnet-rl", *(f"--import {module}" for module in named()), words])
+
+
 def overrides_of(set_: list[str] | None, seed: int | None) -> list[str]:
     """Return what ``--set`` and ``--seed`` change of a file, as ``KEY=VALUE``."""
     return list(set_ or []) + ([f"seed={seed}"] if seed is not None else [])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pathnet_rl.cli.app import FAILED, Device, DeviceOption, SeedOption, refuse
+from pathnet_rl.cli.app import FAILED, Device, DeviceOption, SeedOption, refuse, to_type
 
 if TYPE_CHECKING:
     from pathnet_rl.saved_model import SavedModel
@@ -33,7 +33,9 @@ def evaluate(
     episodes: Annotated[int, typer.Option(min=1, max=1_000_000, help="Greedy held-out episodes.")] = 100,
     seed: SeedOption = None,
     device: DeviceOption = Device.cpu,
-    env: Annotated[str | None, typer.Option(help="Gymnasium id to fly a .zip in; a run has its own.")] = None,
+    env: Annotated[
+        str | None, typer.Option(help="Gymnasium id to fly a .zip in, all its tasks or --task; a run has its own.")
+    ] = None,
     trust: Annotated[bool, typer.Option("--trust", help="Load a .zip, and run what code it may hold.")] = False,
 ) -> None:
     """Replay the path and head of learned sub-tasks, greedily, on held-out seeds."""
@@ -49,6 +51,12 @@ def evaluate(
     if run.suffix == ".zip":
         saved = _saved_model(run, env, device, trust=trust)
         names = _chosen_tasks(run, task, saved.model.paths)
+        if saved.normalised:
+            typer.echo(
+                f"{run} was learned under VecNormalize, whose statistics are not in it: it sees raw observations",
+                err=True,
+            )
+        typer.echo(f"{', '.join(names)} flown in {env}")
         Screen().print(evaluation_table((name, saved.evaluate(name, episodes, seed or 0)) for name in names))
         return
     if env is not None or trust:
@@ -71,8 +79,10 @@ def evaluate(
 def _chosen_tasks(place: Path, task: str | None, learned: Iterable[str]) -> list[str]:
     """Return the one that was asked for, by default all."""
     known = list(learned)
+    if not known:
+        refuse(f"{place} has learned no sub-task yet; go on with: {to_type(f'resume {place}')}")
     if task is not None and task not in known:
-        refuse(f"--task {task}: {place} has learned {', '.join(known) or 'no sub-task yet'}")
+        refuse(f"--task {task}: {place} has learned {', '.join(known)}")
     return [task] if task else known
 
 

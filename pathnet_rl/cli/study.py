@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from pathnet_rl.cli.app import FAILED, Device, DeviceOption, SetOption, answers_signals, overrides_of, refuse
+from pathnet_rl.cli.app import (
+    FAILED,
+    Device,
+    DeviceOption,
+    SetOption,
+    answers_signals,
+    overrides_of,
+    refuse,
+    to_type,
+)
 
 
 @answers_signals
@@ -148,4 +157,4 @@ def _running(directory: Path, refusal: type[Exception]) -> Generator[None, None,
     except Interrupted as error:
         typer.echo(f"interrupted; finished repeats are in {directory}, the same command goes on", err=True)
         raise typer.Exit(error.status) from None
-    typer.echo(f"next: pathnet-rl report {directory}")
+    typer.echo(f"next: {to_type(f'report {directory}')}")

@@ -14,6 +14,7 @@ from pathnet_rl.cli.app import (
     answers_signals,
     overrides_of,
     refuse,
+    to_type,
 )
 
 if TYPE_CHECKING:
@@ -117,12 +118,12 @@ def _train(run: "Run", pace: "Pace", *, resume: bool) -> None:
         raise typer.Exit(FAILED) from None
     except Interrupted as error:
         saved = "saved" if checkpoints(run.directory) else "nothing was learned yet"
-        typer.echo(f"interrupted; {saved}; go on with: pathnet-rl resume {run.directory}", err=True)
+        typer.echo(f"interrupted; {saved}; go on with: {to_type(f'resume {run.directory}')}", err=True)
         raise typer.Exit(error.status) from None
     screen.print(summary_table(finished))
     screen.print(f"run {run.directory}", soft_wrap=True)
     screen.print(
-        f"next: pathnet-rl evaluate {run.directory}   tensorboard --logdir {run.directory.parent}",
+        f"next: {to_type(f'evaluate {run.directory}')}   tensorboard --logdir {run.directory.parent}",
         soft_wrap=True,
     )
 

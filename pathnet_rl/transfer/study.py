@@ -59,7 +59,9 @@ class TransferStudy:
             description = json.loads(file.read_text(encoding="utf-8"))
             curriculum = Curriculum.from_dict(description["curriculum"], str(file))
             arms, repeats = tuple(description["arms"]), int(description["repeats"])
-        except (ValueError, KeyError, TypeError, ConfigurationError) as error:
+        except ConfigurationError as error:  # such as an environment of one's own that was not imported
+            raise TransferError(f"{error}") from error
+        except (ValueError, KeyError, TypeError) as error:
             raise TransferError(f"{file} is damaged: {error}; run the study into another directory") from error
         for arm in arms:
             if arm not in ARMS:

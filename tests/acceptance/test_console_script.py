@@ -235,10 +235,19 @@ def test_an_environment_of_ones_own_is_trained_studied_and_flown(tmp_path):
     assert refused.returncode == 2 and "--import MODULE" in refused.stderr
     missing = run("--import", "linse", "train", "own.yaml")
     assert missing.returncode == 2 and "--import linse: No module named 'linse'" in missing.stderr
+    path = run("--import", "./lines.py", "train", "own.yaml")
+    assert (
+        path.returncode == 2
+        and '--import ./lines.py: "./lines.py" is no name of a module, but lines is' in path.stderr
+    )
     trained = run("--import", "lines", "train", "own.yaml")
     assert trained.returncode == 0, trained.stderr
+    assert "next: pathnet-rl --import lines evaluate runs/own-seed0 " in trained.stdout
     assert "line done: not mastered, return " in trained.stdout, "no success is reported, so none is told"
     assert run("--import", "lines", "evaluate", "runs/own-seed0", "--episodes", "2").returncode == 0
     studied = run("--import", "lines", "study", "own.yaml", "--arms", "pathnet", "--repeats", "1", "--out", "s")
     assert studied.returncode == 0, studied.stderr
+    assert "next: pathnet-rl --import lines report s" in studied.stdout
     assert run("--import", "lines", "report", "s").returncode == 0
+    alone = run("report", "s")
+    assert alone.returncode == 2 and "--import MODULE" in alone.stderr and "damaged" not in alone.stderr

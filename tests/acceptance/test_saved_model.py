@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.vec_env import VecNormalize
 from typer.testing import CliRunner
 
 from pathnet_agents import PathNetDQN
@@ -105,3 +106,11 @@ def test_a_file_cut_short_is_refused(saved, tmp_path):
     cut.write_bytes(saved.read_bytes()[:-500])
     status, output = evaluate(cut, "--env", "CartPole-v1", "--trust")
     assert (status, "is no whole file of PathNetDQN" in output) == (2, True)
+
+
+def test_what_was_learned_under_normalisation_is_told(tmp_path):
+    lanes = VecNormalize(make_vec_env("CartPole-v1"))
+    PathNetDQN("PathNetPolicy", lanes, learning_starts=50, seed=0).learn(100).save(tmp_path / "m.zip")
+    status, output = evaluate(tmp_path / "m.zip", "--env", "CartPole-v1", "--trust", "--episodes", 1)
+    assert status == 0 and "learned under VecNormalize, whose statistics are not in it" in output
+    assert "task-1 flown in CartPole-v1" in output

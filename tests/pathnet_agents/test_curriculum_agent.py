@@ -1,4 +1,5 @@
 import json
+import time
 from dataclasses import asdict
 from itertools import groupby
 from types import SimpleNamespace
@@ -532,3 +533,21 @@ def test_a_lost_member_is_replaced_by_a_copy_of_the_best_and_counted():
     assert record.loss is not None
     assert next(running).failed_members == 0
     assert agent.transfer.net.heads["spin"].values_rmk.isfinite().all()
+
+
+def test_a_sub_task_that_finds_no_open_module_says_so():
+    agent = make_agent()
+    learn(agent, sub_task())
+    agent.transfer.net.frozen_rlm[:] = True
+    first = next(agent.learn_task(sub_task("upright", "Upright", advance=NEVER)))
+    assert "all modules are frozen: only a head can be learned; give more network.modules" in first.why
+
+
+def test_the_flights_that_find_an_ancestor_are_in_its_seconds(monkeypatch):
+    agent = make_agent(warm_start_from="best")
+    learn(agent, sub_task())
+    probe = SubTask.probe
+    monkeypatch.setattr(SubTask, "probe", lambda self, weights: (time.sleep(0.5), probe(self, weights))[1])
+    began = time.perf_counter()
+    first = next(agent.learn_task(sub_task("upright", "Upright", advance=NEVER)))
+    assert first.wall_s == pytest.approx(time.perf_counter() - began, abs=0.25)

@@ -78,3 +78,13 @@ def test_on_a_saturated_network_warm_members_keep_the_frozen_path():
     net.freeze(np.array([[3, EMPTY, EMPTY]] * 3))
     population = first_population(net, "new", SEARCH, ancestor, np.random.default_rng(1))
     assert all((population[member] == ancestor.path).all() for member in range(6))
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.7])
+def test_where_one_layer_is_used_up_the_open_module_lies_in_another(probability):
+    net, ancestor = prepared()
+    net.frozen_rlm[0, 0] = True
+    search = SEARCH.model_copy(update={"clone_probability": probability})
+    for seed in range(50):
+        warm = first_population(net, "new", search, ancestor, np.random.default_rng(seed))[:6]
+        assert all(net.frozen_in(path) < (path != EMPTY).sum() for path in warm)

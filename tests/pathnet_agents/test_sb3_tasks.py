@@ -3,6 +3,8 @@ import numpy as np
 import pytest
 import torch
 from sb3_models import CARTPOLE, assert_equal_numbers, make_model, numbers, observations, q_values
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import VecNormalize
 
 from pathnet_agents import PathNetDQN
 from pathnet_rl.agent import AgentError
@@ -213,3 +215,25 @@ def test_learning_ends_where_all_members_are_lost():
     model = make_model(Pays(np.nan))
     with pytest.raises(AgentError, match="'task-1': after .* all members have weights or returns"):
         model.learn(600)
+
+
+def test_learning_another_task_than_the_used_one_is_warned_of():
+    model = make_model()
+    model.learn_task("first", None, 150)
+    model.freeze_task()
+    model.learn_task("second", None, 150)
+    model.use_task("first")
+    with pytest.warns(UserWarning, match=r"goes on with task 'second'; 'first', which use_task\(\) named"):
+        model.learn(50, reset_num_timesteps=False)
+
+
+def test_statistics_that_move_on_under_a_frozen_task_are_warned_of():
+    lanes = VecNormalize(make_vec_env("CartPole-v1"))
+    model = make_model(lanes)
+    model.learn_task("first", None, 150)
+    model.freeze_task()
+    assert model.normalised
+    with pytest.warns(UserWarning, match="VecNormalize goes on to change .*: set its training=False"):
+        model.learn_task("second", None, 50)
+    lanes.training = False
+    model.learn_task("second", None, 50)

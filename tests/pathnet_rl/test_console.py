@@ -45,9 +45,15 @@ def test_the_live_display_shows_where_the_training_stands():
     text = shown(generation(why="because"), terminal=True)
     for part in ("lander, seed 0", "searching", "61%", "0.75", "12,800 of 60,000 environment steps", "because"):
         assert part in text
-    assert "waiting" in text
+    assert "waiting" in text and "first flights" not in text
     assert "1,500 a second" in text
     assert "at most 0:01:11 left" in text  # (47,200 + 60,000) steps at 1,500 a second
+
+
+def test_the_live_display_shows_which_sub_task_has_begun():
+    assert "first flights" in shown(terminal=True)
+    lines = shown(generation(), sub_task(), terminal=True).splitlines()
+    assert any("first flights" in line and "hover" not in line for line in lines)
 
 
 def test_a_display_without_any_figures_yet_has_no_nonsense_in_it():

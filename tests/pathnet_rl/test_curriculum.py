@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gymnasium
 import pytest
 
 from pathnet_rl.configuration import ConfigurationError, shipped_curricula
@@ -146,6 +147,11 @@ BAD = [
         "measure: holt, threshold: 8.0",
         'tasks[0].advance.measure: "holt" is not in the info of PathNet/LanderHover-v0; nearest: hold',
     ),
+    (
+        "threshold: 0.8",
+        "measure: mean_return",
+        "c.yaml:11: tasks[0].advance.threshold: is missing: 0.9, the default of rates, says nothing of mean_return",
+    ),
     ("{name: land, env:", "{env:", "c.yaml:12: tasks[1].name: is missing; give a word"),
     ("PathNet/LanderLand-v0", "CartPole-v1", "tasks[1].advance.measure: success_rate cannot be measured: CartPole"),
     ("PathNet/LanderLand-v0", "CartPole-v1", "tasks[1].env: has 4 observed numbers and 2 actions, tasks[0] has 8"),
@@ -239,3 +245,16 @@ def test_an_override_inside_what_an_environment_refuses_is_named():
     with pytest.raises(ConfigurationError) as error:
         load_curriculum("lander_quick", ["tasks.hover.env_kwargs.fuel_price=2"])
     assert str(error.value).startswith("--set tasks.hover.env_kwargs.fuel_price=2: tasks[2].env_kwargs: ")
+
+
+def test_actions_that_do_not_count_from_0_are_refused():
+    class Shifted(type(gymnasium.make("CartPole-v1").unwrapped)):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.action_space = gymnasium.spaces.Discrete(2, start=1)
+
+    gymnasium.register("Shifted-v0", Shifted)
+    task = {"name": "a", "env": "Shifted-v0", "advance": {"measure": "mean_return", "threshold": 1.0}}
+    with pytest.raises(ConfigurationError, match="has actions from 1 on; give one whose actions count from 0"):
+        Curriculum.from_dict({"name": "shifted", "tasks": [task]}, "test")
+    gymnasium.registry.pop("Shifted-v0")

@@ -33,6 +33,7 @@ def test_a_studys_directory_is_no_run_but_holds_some(tmp_path):
         ("network.modules=20", "its network.modules is 40, not 20"),
         ("tasks.brake_fall.reward_scale=1", "its tasks[1].reward_scale is 10.0, not 1.0"),
         ("seed=1", "its seed is 0, not 1"),
+        ("tasks=[{name: a, env: PathNet/LanderHover-v0}]", "its tasks are 3, not 1"),
     ],
 )
 def test_another_curriculum_is_refused_with_the_first_difference(run, override, words):

@@ -129,3 +129,8 @@ def test_a_time_that_is_cut_off_counts_by_its_sign_alone():
     assert found.test == "sign" and found.repeats == 10
     weak = effects["environment steps of the target to 200: pathnet - target-only"]
     assert weak.p == pytest.approx(22 / 2**10)
+
+
+def test_a_sub_task_that_was_not_learned_counts_as_no_success():
+    run = repeat([], [result("hover", success_rate=0.9)])
+    assert Comparison(CURRICULUM, [run]).mean_success(run) == pytest.approx(0.45)

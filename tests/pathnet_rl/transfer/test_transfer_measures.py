@@ -126,3 +126,13 @@ def test_a_window_that_was_begun_anew_is_not_full():
     assert not time_to(repeat(fresh), "land", "mean_return", 250, env_steps_of_task).reached
     full = [points[0], replace(points[1], window_episodes=100)]
     assert time_to(repeat(full), "land", "mean_return", 250, env_steps_of_task).reached
+
+
+def test_after_weights_were_put_back_the_window_stands_for_the_episodes_before():
+    # 40 episodes of mean 10; of the next 20, 8 came after weights were put back, with a mean of 50.
+    before, after = point(100, 10.0, episodes=40), replace(point(200, 50.0, episodes=60), window_episodes=8)
+    assert first_episodes([before, after], "mean_return") == pytest.approx((400 + 10 * 50) / 50)
+
+
+def test_performance_without_a_range_is_unknown():
+    assert np.isnan(normalise(np.array([1.0, 2.0]), 3.0, 3.0)).all()
