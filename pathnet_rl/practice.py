@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pathnet_rl.records import REPORTED_EPISODES, measure_of
+from pathnet_rl.records import REPORTED_EPISODES
 from pathnet_rl.settings import AdvanceSettings
 
 
@@ -58,16 +58,22 @@ class Practice:
         self.episodes += 1
         self.recent.append(episode)
 
+    def values(self, measure: str, episodes: int) -> list[float]:
+        """Return what advancement may measure of each of the latest episodes that reports it, if it is finite."""
+        latest = list(self.recent)[-episodes:]
+        if measure == "success_rate":
+            return [float(episode.success) for episode in latest if episode.success is not None]
+        if measure == "mean_return":
+            return [each.undiscounted_return for each in latest if np.isfinite(each.undiscounted_return)]
+        return [episode.measured for episode in latest if episode.measured is not None]
+
     def window(self, episodes: int = REPORTED_EPISODES) -> Window:
         """Return the means over the latest episodes, or over fewer where there are no more."""
-        latest = list(self.recent)[-episodes:]
         return Window(
-            episodes=len(latest),
-            success_rate=_mean([episode.success for episode in latest if episode.success is not None]),
-            mean_return=_mean(
-                [each.undiscounted_return for each in latest if np.isfinite(each.undiscounted_return)]
-            ),
-            measured=_mean([episode.measured for episode in latest if episode.measured is not None]),
+            episodes=min(len(self.recent), episodes),
+            success_rate=_mean(self.values("success_rate", episodes)),
+            mean_return=_mean(self.values("mean_return", episodes)),
+            measured=_mean(self.values("measured", episodes)),
         )
 
     @property
@@ -75,7 +81,12 @@ class Practice:
         """The mean of what advancement measures over its window; None until that is full."""
         if len(self.recent) < self.advance.window_episodes:
             return None
-        return measure_of(self.window(self.advance.window_episodes), self.advance.measure)
+        return _mean(self.values(self.advance.measure, self.advance.window_episodes))
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation of what advancement measures over its window."""
+        return float(np.std(self.values(self.advance.measure, self.advance.window_episodes)))
 
     @property
     def promising(self) -> bool:
@@ -94,5 +105,5 @@ class Practice:
         self.recent.extend(Episode(**episode) for episode in state["recent"])
 
 
-def _mean(values: list[bool] | list[float]) -> float | None:
+def _mean(values: list[float]) -> float | None:
     return float(np.mean(values)) if values else None

@@ -11,9 +11,9 @@ from pathnet_agents.sub_task import SubTask
 from pathnet_agents.transfer import Gathered
 from pathnet_rl.paths import Path
 
-GAIN = 0.02  # thresholds by which a window must beat its best to count as progress
+GAIN = 0.02  # units by which a window must beat its best to count as progress
 RELAPSES = 3  # collapses from the same weights after which they are given up
-COLLAPSE = 0.6  # thresholds below its best at which a path is lost: three tenths of the levels, or of a rate most
+COLLAPSE = 0.6  # units below its best at which a path is lost: three tenths of the levels, or of a rate most
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,9 @@ class Kept:
 class Progress:
     """Watches a sub-task's training and keeps the weights with which it had come furthest.
 
+    It counts in units of the threshold; where the episodes of its first full window differ by more, in units of
+    their standard deviation, for a threshold near 0 does not tell how far apart two policies are.
+
     Args:
         sub_task: What is trained.
     """
@@ -67,6 +70,7 @@ class Progress:
         self.best, self.gained_at = -np.inf, self.sub_task.env_steps
         self.kept: Kept | None = None
         self._level, self._collapses = 0.0, 0  # at which these weights were kept, and since then
+        self._unit: float | None = None
 
     @property
     def env_steps_without_gain(self) -> int:
@@ -89,14 +93,16 @@ class Progress:
         return self._collapses >= RELAPSES or self.env_steps_without_gain >= task.search.stall_env_steps
 
     def _reached(self) -> float | None:
-        """Return how far training has come, in thresholds; None until its window is full."""
+        """Return how far training has come, in units; None until its window is full."""
         task, advance = self.sub_task, self.sub_task.settings.advance
         value = task.practice.measure
         if value is None:
             return None
         # A level is worth more than any rate at the level before, so levels come first.
         level = 2 * task.level.value if task.settings.level == "adaptive" and task.level.value else 0.0
-        return value / max(abs(advance.threshold), 1e-9) + level
+        if self._unit is None:
+            self._unit = max(abs(advance.threshold), task.practice.spread, 1e-9)
+        return value / self._unit + level
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that changes as plain data; :meth:`tensors` belongs to it."""
@@ -105,6 +111,7 @@ class Progress:
             "gained_at": self.gained_at,
             "level": self._level,
             "collapses": self._collapses,
+            "unit": self._unit,
             "kept": None if self.kept is None else self.kept.state_dict(),
         }
 
@@ -116,5 +123,6 @@ class Progress:
         """Go on from what :meth:`state_dict` and :meth:`tensors` gave."""
         self.best = -np.inf if state["best"] is None else state["best"]
         self.gained_at, self._level, self._collapses = state["gained_at"], state["level"], state["collapses"]
+        self._unit = state["unit"]
         kept = state["kept"]
         self.kept = None if kept is None else Kept.load(self.sub_task, "furthest", kept, tensors)
