@@ -45,6 +45,9 @@ class PathNetDQN(TaskByTask):
     ``search_steps`` the best one learns on alone. :meth:`freeze_task` ends a task. All tasks share the
     observation space, the actions and the number of environments.
 
+    It learns by double DQN. While it learns, every environment draws for itself whether to explore, where DQN draws
+    once for all of them.
+
     Arguments not named here are those of ``stable_baselines3.DQN``, in the same order. Five defaults are others,
     for tasks of some 50,000 steps on small observations: learning_rate 5e-4 (DQN: 1e-4), buffer_size
     100,000 (1,000,000), learning_starts 1,000 (100), batch_size 64 (32), target_update_interval 250 (10,000).

@@ -278,18 +278,18 @@ class PathNetPolicy(PathModule):
         """Name the present parameters to the optimizer; the modules move by the live paths' rule."""
         self.optimizer.param_groups[0]["params"] = list(self.q_net.parameters())
 
-    def _learn_along(
-        self, task: str = "", paths: Paths | None = None, heads: NDArray[np.int64] | None = None
-    ) -> None:
-        """Let these paths learn, or nothing."""
-        live = None
-        if paths is not None and heads is not None:
-            live = LivePaths(self.net, self.q_net_target.net, task, paths, heads, self.rule)
+    def _learn_along(self, task: str, paths: Paths, heads: NDArray[np.int64]) -> None:
+        """Let these paths learn."""
+        live = LivePaths(self.net, self.q_net_target.net, task, paths, heads, self.rule)
         self.live = self.q_net.live = self.q_net_target.live = live
+
+    def _rest(self) -> None:
+        """Let nothing learn."""
+        self.live = self.q_net.live = self.q_net_target.live = None
 
     def drop_task(self, task: str) -> None:
         """Forget a task that is not frozen."""
-        self._learn_along()
+        self._rest()
         self.show(None)
         del self.net.heads[task]
         self.net.reinitialise()  # its warm members' copies
@@ -327,7 +327,7 @@ class PathNetPolicy(PathModule):
             The frozen route, which :meth:`predict` now goes.
         """
         self.sync()
-        self._learn_along()
+        self._rest()
         self.net.keep_head(route.task, route.head)
         newly_frozen = self.net.freeze(route.path)
         self.net.reinitialise()
@@ -357,7 +357,7 @@ class PathNetPolicy(PathModule):
 
     def restructure(self, structure: dict[str, Any]) -> None:
         """Have these tasks, and let these paths learn."""
-        self._learn_along()
+        self._rest()
         self.seed = self.q_net.seed = structure["seed"]
         self.routes = {plain["task"]: route_of(plain) for plain in structure["routes"]}
         self.q_net.restructure(structure["q_net"])
