@@ -167,8 +167,9 @@ def reuse(found: Reuse) -> Figure:
     size = (2 * (0.66 * len(tasks) + 0.8) + 1.2, rows * (0.44 * len(tasks) + 0.9) + 0.6)
     figure = Figure(figsize=(max(size[0], 6.0), size[1]), dpi=150, layout="constrained")
     panels = figure.subplots(rows, 2, sharex=True, sharey=True, squeeze=False).ravel()
-    for axes, title, values, expected in zip(panels, titles, used, chance, strict=False):
-        highest = max(float(np.nanmax(values, initial=0.0)), 1e-9)
+    of_a_layer, of_all = (max(float(np.nanmax(each, initial=0.0)), 1e-9) for each in (used[:-1], used[-1]))
+    darkest = [of_a_layer] * (len(titles) - 1) + [of_all]
+    for axes, title, values, expected, highest in zip(panels, titles, used, chance, darkest, strict=False):
         axes.imshow(values, cmap="Blues", vmin=0, vmax=highest, aspect="auto")
         style_axes(axes, title, "", "")
         axes.grid(visible=False)

@@ -27,11 +27,12 @@ CURVES = (
 SUB_TASKS = (
     "Every sub-task: interquartile mean of the success rate over held-out episodes, and median of the environment "
     "steps to mastery (Kaplan-Meier; left out where fewer than half mastered it), with bootstrap 95% intervals; a "
-    "triangle where the interval has no upper end."
+    "triangle where the interval has no upper end. Ablations have a figure of their own."
 )
 REUSE = (
     "Modules that the path of a later sub-task (row) takes from those that an earlier one froze (column), mean "
-    "over the repeats of pathnet; in brackets the mean of random paths of the same sizes, exact."
+    "over the repeats of pathnet; in brackets the mean of random paths of the same sizes, exact. The layers share "
+    "their shades."
 )
 CAPACITY = "Modules that each sub-task newly froze, by layer, and what was left open after it; means over repeats."
 ABLATIONS = (
