@@ -50,6 +50,7 @@ class TaskByTask(OffPolicyAlgorithm):
     """Whether it was learned under ``VecNormalize``."""
     _search: TaskSearch | None = None
     _used: str | None = None  # the task that use_task named, until something is learned
+    _frozen_under: int | None = None  # the VecNormalize, by id, of the task frozen last
 
     @property
     def paths(self) -> dict[str, list[list[int]]]:
@@ -95,16 +96,17 @@ class TaskByTask(OffPolicyAlgorithm):
         if self._used not in (None, task):
             warnings.warn(
                 f"learn() goes on with task {task!r}; {self._used!r}, which use_task() named, is predict()'s alone",
-                stacklevel=4,
+                stacklevel=5,
             )
         self._used = None
         normalised = self._vec_normalize_env
         self.normalised |= normalised is not None
-        if self.policy.routes and normalised is not None and normalised.training and normalised.norm_obs:
+        if normalised is not None and id(normalised) == self._frozen_under and normalised.training:
             warnings.warn(
                 "VecNormalize goes on to change what observations are turned into, so frozen tasks will act on "
-                "other numbers than they learned from: set its training=False once a task is frozen",
-                stacklevel=4,
+                "other numbers than they learned from: set its training=False once a task is frozen, or give every "
+                "task its own",
+                stacklevel=5,
             )
 
     def learn_task(  # noqa: PLR0913 - learn, and what is to be learned
@@ -239,7 +241,7 @@ class TaskByTask(OffPolicyAlgorithm):
             needed = f"learn for more than learning_starts={self.learning_starts} steps"
             raise ValueError(f"there is nothing to freeze: {begun}; {needed}")
         frozen = self.policy.freeze(self._current_route())
-        self._search = None
+        self._search, self._frozen_under = None, id(self._vec_normalize_env)
         if not keep_replay:
             self._clear_replay()
         elif isinstance(self.replay_buffer, HerReplayBuffer):

@@ -527,7 +527,7 @@ def test_links_out_of_a_run_are_never_written_through(fake, whole, tmp_path, nam
     assert before == {path: path.read_bytes() for path in [elsewhere, *elsewhere.rglob("*")] if path.is_file()}
 
 
-GOOD = "name: x\ntasks: [{name: a, env: CartPole-v1, advance: {measure: mean_return}}]\n"
+GOOD = "name: x\ntasks: [{name: a, env: CartPole-v1, advance: {measure: mean_return, threshold: 0.9}}]\n"
 BAD_CURRICULA = {
     "a name that is a path": GOOD.replace("name: x", "name: ../x"),
     "a name with an end of line": GOOD.replace("name: x", 'name: "x\\n"'),

@@ -237,3 +237,4 @@ def test_statistics_that_move_on_under_a_frozen_task_are_warned_of():
         model.learn_task("second", None, 50)
     lanes.training = False
     model.learn_task("second", None, 50)
+    model.learn_task("second", VecNormalize(make_vec_env("CartPole-v1")), 50)  # one of its own

@@ -17,9 +17,9 @@ name: fake
 network: {modules: 3}
 agent: {name: fake%s}
 tasks:
-  - {name: one, env: CartPole-v1, advance: {measure: mean_return}}
-  - {name: two, env: CartPole-v1, advance: {measure: mean_return}}
-  - {name: three, env: CartPole-v1, advance: {measure: mean_return}}
+  - {name: one, env: CartPole-v1, advance: {measure: mean_return, threshold: 0.9}}
+  - {name: two, env: CartPole-v1, advance: {measure: mean_return, threshold: 0.9}}
+  - {name: three, env: CartPole-v1, advance: {measure: mean_return, threshold: 0.9}}
 """
 
 
