@@ -20,7 +20,7 @@ class Episode:
         steps: Environment steps.
         success: None where the environment does not report ``is_success``.
         measured: The number of the info that advancement measures, at the last step, if it does.
-        lane: Where it was flown.
+        lane: Where it was flown; of a held-out one the position of its seed.
     """
 
     undiscounted_return: float
@@ -65,7 +65,7 @@ class Practice:
             return [float(episode.success) for episode in latest if episode.success is not None]
         if measure == "mean_return":
             return [each.undiscounted_return for each in latest if np.isfinite(each.undiscounted_return)]
-        return [episode.measured for episode in latest if episode.measured is not None]
+        return [each.measured for each in latest if each.measured is not None and np.isfinite(each.measured)]
 
     def window(self, episodes: int = REPORTED_EPISODES) -> Window:
         """Return the means over the latest episodes, or over fewer where there are no more."""

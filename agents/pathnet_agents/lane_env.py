@@ -94,7 +94,7 @@ class LaneEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         while taken < self.times and not any(over):
             try:
                 observation, reward, terminated, truncated, info = self.env.step(action)
-                self._checked(observation, info)
+                observation, info = self._checked(observation, info)
                 if not math.isfinite(reward):
                     raise ValueError(f"its reward is {reward}")
             except Exception as error:  # noqa: BLE001 - environments of others raise what they like
@@ -105,13 +105,13 @@ class LaneEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         return observation, total, *over, {**info, "env_steps": taken}
 
     def _checked(self, observation: Any, info: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Return what was observed, if it has the shape of its space and is finite, which its sum tells."""
-        space = self.observation_space.shape
-        if np.shape(observation) != space:
-            raise ValueError(f"its observation has the shape {np.shape(observation)}, its space {space}")
-        if not math.isfinite(observation.sum()):
-            raise ValueError(f"its observation is {observation}")
-        return observation, info
+        """Return a copy of what was observed, if it has the shape of its space and is finite."""
+        space, seen = self.observation_space.shape, np.array(observation)
+        if seen.shape != space:
+            raise ValueError(f"its observation has the shape {seen.shape}, its space {space}")
+        if not np.isfinite(seen).all():
+            raise ValueError(f"its observation is {seen}")
+        return seen, info
 
     def _failed(self, error: Exception, total: float, taken: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """End the episode on the last observation."""

@@ -50,7 +50,7 @@ class TaskByTask(OffPolicyAlgorithm):
     """Whether it was learned under ``VecNormalize``."""
     _search: TaskSearch | None = None
     _used: str | None = None  # the task that use_task named, until something is learned
-    _frozen_under: int | None = None  # the VecNormalize, by id, of the task frozen last
+    _frozen_under: int | None = None  # the VecNormalize, by id, of the task frozen last; not known of a loaded one
 
     @property
     def paths(self) -> dict[str, list[list[int]]]:
@@ -101,7 +101,8 @@ class TaskByTask(OffPolicyAlgorithm):
         self._used = None
         normalised = self._vec_normalize_env
         self.normalised |= normalised is not None
-        if normalised is not None and id(normalised) == self._frozen_under and normalised.training:
+        the_same = self._frozen_under in (None, id(normalised))
+        if self.policy.routes and normalised is not None and normalised.training and the_same:
             warnings.warn(
                 "VecNormalize goes on to change what observations are turned into, so frozen tasks will act on "
                 "other numbers than they learned from: set its training=False once a task is frozen, or give every "
@@ -142,6 +143,7 @@ class TaskByTask(OffPolicyAlgorithm):
 
     def _refuse_task(self, name: str) -> None:
         """Say why a task cannot be learned now, before anything changes."""
+        self._agree()
         if name in self.policy.routes:
             raise ValueError(f"task {name!r} is frozen; give the new one another name, or use_task({name!r})")
         search = self._search
@@ -241,7 +243,7 @@ class TaskByTask(OffPolicyAlgorithm):
             needed = f"learn for more than learning_starts={self.learning_starts} steps"
             raise ValueError(f"there is nothing to freeze: {begun}; {needed}")
         frozen = self.policy.freeze(self._current_route())
-        self._search, self._frozen_under = None, id(self._vec_normalize_env)
+        self._search, self._used, self._frozen_under = None, None, id(self._vec_normalize_env)
         if not keep_replay:
             self._clear_replay()
         elif isinstance(self.replay_buffer, HerReplayBuffer):
@@ -293,6 +295,9 @@ class TaskByTask(OffPolicyAlgorithm):
         """Save everything but the replay; see ``stable_baselines3.DQN.save``."""
         self._agree()
         super().save(path, exclude, include)
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "_frozen_under"]
 
     def _agree(self) -> None:
         """Search among the paths that the policy has, where somebody has loaded others into it."""

@@ -48,7 +48,6 @@ class TaskSearch:
             modules,
             rng,
             train_all=True,
-            grace_generations=settings.grace_generations,
             tie_replaces=False,
         )
         self.search = PathSearch(evolution)
@@ -63,6 +62,7 @@ class TaskSearch:
     def plan(self, settings: SearchSettings) -> None:
         """Search as long, and judge as often, as these settings say; before the first step."""
         self.settings = settings
+        self.search.evolution.grace_generations = settings.grace_generations
         self._judge_from = settings.generation_env_steps
 
     @property

@@ -220,11 +220,17 @@ class Comparison:
         return self._mean_of(task.evaluation for task in run.tasks)
 
     def success_in_the_end(self, run: Repeat) -> float | None:
-        """Return the same of all sub-tasks as they were after the last one; None where it was not measured.
+        """Return the same of all sub-tasks as they were after the last one that was learned.
+
+        None of a run that learns the target alone.
 
         Continual World's average performance (Wołczyk et al. 2021, arXiv:2105.10919).
         """
-        return self._mean_of(run.after.values())
+        if ARMS[run.arm].target_alone:
+            return None
+        return self._mean_of(
+            run.after.values() or [task.evaluation for task in run.tasks]
+        )  # a single one is as it was
 
     def _mean_of(self, evaluations: Iterable[Measured]) -> float | None:
         learned = list(evaluations)

@@ -309,15 +309,20 @@ class Nonsense(gymnasium.Env):
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
-        self.steps = 0
-        return np.zeros(2, dtype=np.float32), {}
+        self.steps, self.seen = 0, np.zeros(2, dtype=np.float32)
+        return self.seen, {}
 
     def step(self, action):
         self.steps += 1
         observation, reward = self.plan.pop() if self.steps == 5 and self.plan else (np.ones(2, np.float32), 1.0)
+        if observation.shape == (2,):  # one array for all its life
+            self.seen[:] = observation
+            observation = self.seen
         return observation, reward, self.steps == 9, False, {}
 
 
+@pytest.mark.filterwarnings("ignore:.*share an object")
+@pytest.mark.filterwarnings("ignore:.*(NaN|inf)")
 @pytest.mark.parametrize(
     ("observation", "reward", "words"),
     [
@@ -333,12 +338,28 @@ def test_an_environment_that_gives_nonsense_is_named_and_replaced(observation, r
     Nonsense.plan = [(np.array(observation, dtype=np.float32), reward)]
     lanes = Lanes(Recipe("Nonsense-v0"), 2, 0, 0)
     returns = []
-    with np.errstate(invalid="ignore"):
-        for _ in range(18):
-            transitions, episodes = lanes.step(np.zeros(2, dtype=np.int64))
-            returns += [episode.undiscounted_return for episode in episodes]
-            assert np.isfinite(transitions.next_observation).all() and np.isfinite(transitions.reward).all()
+    for _ in range(18):
+        transitions, episodes = lanes.step(np.zeros(2, dtype=np.int64))
+        returns += [episode.undiscounted_return for episode in episodes]
+        assert np.isfinite(transitions.next_observation).all() and np.isfinite(transitions.reward).all()
     gymnasium.registry.pop("Nonsense-v0")
     (failure,) = lanes.failures
     assert failure.startswith(f"lane 0's environment failed, {words} (seed")
     assert sorted(returns) == [4.0] + [9.0] * 3
+
+
+class Spacious(Unreliable):
+    """Observes what is finite, but too much to be summed up, and gives it as a list."""
+
+    def step(self, action):
+        _, *others = super().step(action)
+        return [3e38, 3e38], *others
+
+
+@pytest.mark.filterwarnings("ignore:.*The obs returned by")
+def test_observations_may_be_large_and_lists():
+    gymnasium.register("Spacious-v0", Spacious)
+    lanes = Lanes(Recipe("Spacious-v0"), 2, 0, 0)
+    transitions, _ = lanes.step(np.zeros(2, dtype=np.int64))
+    gymnasium.registry.pop("Spacious-v0")
+    assert lanes.failures == [] and (transitions.next_observation == np.float32(3e38)).all()

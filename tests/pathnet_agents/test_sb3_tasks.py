@@ -199,6 +199,8 @@ def test_members_sit_out_fewer_tournaments_where_there_are_fewer(changes, genera
     settings = model._search_settings(8_000)
     assert -(-settings.search_env_steps // settings.generation_env_steps) == generations
     assert settings.grace_generations == grace
+    model._search.plan(settings)
+    assert model._search.search.evolution.grace_generations == grace
 
 
 def test_a_member_that_is_lost_is_replaced_and_told_of():
@@ -238,3 +240,24 @@ def test_statistics_that_move_on_under_a_frozen_task_are_warned_of():
     lanes.training = False
     model.learn_task("second", None, 50)
     model.learn_task("second", VecNormalize(make_vec_env("CartPole-v1")), 50)  # one of its own
+
+
+def test_the_default_search_has_its_grace_too():
+    model = make_model(search_steps=None, generation_steps=None, learning_starts=1_000).learn(300)
+    assert model._search.search.evolution.grace_generations == 3
+
+
+def test_a_task_that_a_loaded_policy_does_not_know_is_forgotten():
+    model, other = make_model(seed=0), make_model(seed=1)
+    model.learn_task("theirs", None, 150)
+    other.learn_task("mine", None, 150)
+    other.policy.load_state_dict(model.policy.state_dict())
+    with pytest.raises(ValueError, match="task 'theirs' is not frozen"):
+        other.learn_task("next", None, 50)
+
+
+def test_what_was_used_before_it_was_frozen_is_not_warned_of():
+    model = make_model()
+    model.learn_task("first", None, 150)
+    model.use_task("first").freeze_task()
+    model.learn(50)

@@ -133,4 +133,6 @@ def test_a_time_that_is_cut_off_counts_by_its_sign_alone():
 
 def test_a_sub_task_that_was_not_learned_counts_as_no_success():
     run = repeat([], [result("hover", success_rate=0.9)])
-    assert Comparison(CURRICULUM, [run]).mean_success(run) == pytest.approx(0.45)
+    comparison = Comparison(CURRICULUM, [run, alone(0, [1.0])])
+    assert comparison.mean_success(run) == comparison.success_in_the_end(run) == pytest.approx(0.45)
+    assert comparison.success_in_the_end(comparison.runs["target-only"][0]) is None
