@@ -31,7 +31,8 @@ from torch import Tensor
 from pathnet_agents.replay import Sample
 from pathnet_agents.sb3_arguments import check_actions, check_file, check_policy, check_policy_name
 from pathnet_agents.sb3_network import PathQNetwork
-from pathnet_agents.sb3_policy import CnnPathNetPolicy, MlpPathNetPolicy, PathNetPolicy, is_whole
+from pathnet_agents.sb3_policy import CnnPathNetPolicy, MlpPathNetPolicy, PathNetPolicy
+from pathnet_agents.sb3_sizes import is_whole
 from pathnet_agents.sb3_tasks import TaskByTask
 from pathnet_rl.paths import diversity
 from pathnet_rl.rng import numpy_generator

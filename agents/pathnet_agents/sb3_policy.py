@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from pathnet_agents.live_paths import LivePaths
 from pathnet_agents.sb3_network import PathModule, PathQNetwork, Route, route_of
 from pathnet_agents.sb3_optimizer import rule_for
+from pathnet_agents.sb3_sizes import is_whole, widths_of
 from pathnet_rl.network import PathNet
 from pathnet_rl.paths import Paths
 from pathnet_rl.rng import torch_generator
@@ -33,9 +34,6 @@ def extractor_for(observation_space: spaces.Space[Any], normalize_images: bool) 
         return CombinedExtractor
     is_image = is_image_space(observation_space, normalized_image=not normalize_images)
     return NatureCNN if is_image else FlattenExtractor
-
-
-LAYERS, UNITS = 2, 64  # the widths of DQN's multilayer perceptron
 
 
 class PathNetPolicy(PathModule):
@@ -104,7 +102,7 @@ class PathNetPolicy(PathModule):
             optimizer_class=optimizer_class,
             optimizer_kwargs=optimizer_kwargs,
         )
-        self.net_arch = _widths(net_arch, layers, units)
+        self.net_arch = widths_of(net_arch, layers, units)
         self.activation_fn, self.modules_a_layer, self.active = activation_fn, modules, active
         self.population = population
         self._check()
@@ -379,29 +377,3 @@ class CnnPathNetPolicy(PathNetPolicy):
     """Takes every observation for an image, as ``"CnnPolicy"`` of DQN does."""
 
     default_extractor = NatureCNN
-
-
-def _widths(net_arch: Any, layers: int | None, units: int | None) -> list[int]:
-    """Return the units of a module by layer."""
-    if net_arch is not None and not (layers is None and units is None):
-        raise ValueError(
-            f"policy_kwargs: net_arch={net_arch} says what layers={layers} and units={units} say; give one of them"
-        )
-    given = f"net_arch={net_arch!r}" if net_arch is not None else f"layers={layers!r}, units={units!r}"
-    if net_arch is None and _is_positive(layers or LAYERS):
-        net_arch = [UNITS if units is None else units] * (LAYERS if layers is None else layers)
-    if not isinstance(net_arch, list | tuple) or not net_arch or not all(map(_is_positive, net_arch)):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-        raise ValueError(
-            f"policy_kwargs: {given} must name one layer or more by its width, such as net_arch=[64, 64]: a path "
-            "leads through layers"
-        )
-    return [int(width) for width in net_arch]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-
-
-def is_whole(number: Any) -> bool:
-    """Say whether this is a whole number, NumPy's included."""
-    return isinstance(number, (int, np.integer)) and not isinstance(number, bool)
-
-
-def _is_positive(number: Any) -> bool:
-    return is_whole(number) and bool(number >= 1)

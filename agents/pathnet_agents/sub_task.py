@@ -209,9 +209,9 @@ class SubTask:
     def _fitness(self, finite: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return the mean return over the latest episodes of each member that flies, and who has completed any."""
         flown = [self._returns[member] for member in self._members]
-        means = np.array([float(np.mean(returns)) if returns else 0.0 for returns in flown])
+        means = [float(np.mean(returns)) if returns else 0.0 for returns in flown]
         completed = np.array([len(returns) > 0 for returns in flown])
-        return np.where(finite & np.isfinite(means), means, np.nan), completed | ~finite
+        return np.where(finite, means, np.nan), completed | ~finite
 
     def replaced(self, loser: int, winner: int) -> None:
         """Give the loser the winner's head; its running episodes belong to nobody."""
