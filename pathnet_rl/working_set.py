@@ -88,7 +88,7 @@ class WorkingSet:
         state_names = self.optimizer.state_names if self.optimizer else ()
         self.state: dict[str, list[Tensor]] = {name: [] for name in state_names}
         self.updates: list[Tensor] = []
-        self._still: list[tuple[Tensor, Tensor] | None] = []
+        self._still_ru: list[Tensor | None] = []
         for stack, rows, trainable in zip(self._stacks, self._rows_ru, self._trainable_ru, strict=True):
             replica = torch.from_numpy(self._of).to(device)[:, None]
             row = torch.from_numpy(np.maximum(rows, 0)).to(device)
@@ -96,9 +96,8 @@ class WorkingSet:
             for name, tensors in self.state.items():
                 tensors.append(self._taken(stack, stack.state_rmk[name][replica, row], trainable))
             self.updates.append(stack.updates_rm[replica, row][..., None, None])
-            still = np.nonzero(~trainable & (rows != EMPTY))
-            at = tuple(torch.from_numpy(axis).to(device) for axis in still)
-            self._still.append((at[0], at[1]) if len(still[0]) else None)
+            still = ~trainable & (rows != EMPTY)
+            self._still_ru.append(torch.from_numpy(still).to(device)[..., None, None] if still.any() else None)
 
     def _taken(self, stack: Stack, rows_ruk: Tensor, used_ru: NDArray[np.bool_]) -> Tensor:
         """Return rows as matrices, those not used zero, in the memory order that :mod:`pathnet_rl.passes` wants."""
@@ -163,9 +162,9 @@ class WorkingSet:
         gradients, below_gbi = gradients_of(
             self._layout, self.values, run.traces, gradient_rpbo.flatten(0, 1), to_inputs=bool(others)
         )
-        for gradient, still in zip(gradients, self._still, strict=True):
-            if still is not None:
-                gradient[still] = 0
+        for gradient, still_ru in zip(gradients, self._still_ru, strict=True):
+            if still_ru is not None:
+                gradient.masked_fill_(still_ru, 0)
         if below_gbi is not None:
             below = below_gbi.view_as(run.inputs)
             gradients += torch.autograd.grad(run.inputs, list(others), below, materialize_grads=True)

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,7 +13,9 @@ from torch import Tensor
 from pathnet_agents.double_dqn import Differences, temporal_differences
 from pathnet_agents.replay import Sample
 from pathnet_agents.sb3_optimizer import Rule
+from pathnet_rl.graphed import Graphed
 from pathnet_rl.network import PathNet
+from pathnet_rl.optimizer import Adam
 from pathnet_rl.paths import Paths
 from pathnet_rl.working_set import Run, WorkingSet
 
@@ -49,7 +52,9 @@ class LivePaths:
         self.working = WorkingSet(self.net, *which, self._rule)
         self._following = WorkingSet(self.target_net, *which)
         self._moved = False
-        self._acting: dict[int, list[Tensor]] = {}
+        self._learning: dict[float, Graphed] = {}  # by largest norm
+        self._acting: dict[int | None, Graphed] = {}
+        self._matrices: dict[int, list[Tensor]] = {}
         self._seen = self._versions()
 
     def _versions(self) -> list[int]:
@@ -99,36 +104,74 @@ class LivePaths:
             ``(lanes, actions)``.
         """
         self._heed()
-        if (members == members[0]).all():
-            return self._values_of(int(members[0]), features)
-        if len(members) % self.members == 0:
-            own_lanes = features.unflatten(0, (self.members, -1))
-            return self.working.forward(own_lanes[None])[0].flatten(0, 1)
-        return self.values(features)[members, np.arange(len(members))]
+        if len(members) % self.members and (members != members[0]).any():
+            return self.values(features)[members, np.arange(len(members))]
+        alone = int(members[0]) if (members == members[0]).all() else None
+        if alone not in self._acting:
+            act = self._act_together if alone is None else partial(self._act_alone, alone)
+            self._acting[alone] = Graphed(act, self.net.device)
+        return self._acting[alone](features)[0]
 
-    def _values_of(self, member: int, hidden: Tensor) -> Tensor:
+    def _act_together(self, features: Tensor) -> tuple[Tensor]:
+        """Run all members, each in as many lanes, ``(lanes, features) -> (lanes, actions)``."""
+        own_lanes = features.unflatten(0, (self.members, -1))
+        return (self.working.forward(own_lanes[None])[0].flatten(0, 1),)
+
+    def _act_alone(self, member: int, hidden: Tensor) -> tuple[Tensor]:
         """Run one member, ``(batch, features) -> (batch, actions)``, in a third of a working set's calls."""
-        if member not in self._acting:
-            self._acting[member] = self.working.matrices(member)
-        *layers, head = self._acting[member]
+        *layers, head = self._matrices_of(member)
         for matrix, shape in zip(layers, self.net.shapes, strict=True):
             outputs = torch.addmm(matrix[-1], hidden, matrix[:-1]).relu_()
             hidden = outputs.unflatten(-1, (-1, shape.units)).sum(-2)  # of the layer's active modules
-        return torch.addmm(head[-1], hidden, head[:-1])
+        return (torch.addmm(head[-1], hidden, head[:-1]),)
+
+    def _matrices_of(self, member: int) -> list[Tensor]:
+        """Return what a member multiplies by; on the CPU it is put together once an update, in a graph always."""
+        if torch.device(self.net.device).type == "cuda":
+            return self.working.matrices(member)
+        if member not in self._matrices:
+            self._matrices[member] = self.working.matrices(member)
+        return self._matrices[member]
 
     def compare(self, sample: Sample, target_next: Tensor) -> Differences:
         """Return double DQN's differences; see :func:`pathnet_agents.double_dqn.temporal_differences`."""
         self._heed()
         return temporal_differences(self.working, self.target, sample, target_next=target_next)
 
+    def learn(self, sample: Sample, target_next: Tensor, learning_rate: float, max_norm: float) -> Tensor:
+        """Take one step, where nothing below the modules learns, and return the losses, ``(members,)``."""
+        self._heed()
+        self._take_rate(learning_rate)
+        if max_norm not in self._learning:
+            # Torch's own optimizers count and branch on the CPU: a graph of theirs would repeat their first step.
+            device = self.net.device if isinstance(self.rule, Adam) else "cpu"
+            self._learning[max_norm] = Graphed(partial(self._learn, max_norm), device)
+        parts = (sample.observation, sample.action, sample.reward, sample.next_observation, sample.discount)
+        (losses,) = self._learning[max_norm](*parts, target_next)
+        self._moved = True
+        self._matrices.clear()
+        return losses
+
+    def _learn(self, max_norm: float, *tensors: Tensor) -> tuple[Tensor]:
+        *parts, target_next = tensors
+        sample = Sample(*parts)
+        differences = temporal_differences(self.working, self.target, sample, target_next=target_next)
+        losses, gradient = differences.loss(sample)
+        self.working.step(differences.run, gradient, max_norm=max_norm)
+        return (losses,)
+
+    def _take_rate(self, learning_rate: float) -> None:
+        if learning_rate != self._rule.learning_rate:
+            self._rule = self.working.optimizer = replace(self._rule, learning_rate=learning_rate)
+            self._learning.clear()
+
     def descend(
         self, run: Run, gradient: Tensor, learning_rate: float, others: Sequence[Tensor], max_norm: float
     ) -> list[Tensor]:
         """Take one step and return the gradients of ``others``; see :meth:`WorkingSet.step`."""
-        if learning_rate != self._rule.learning_rate:
-            self._rule = self.working.optimizer = replace(self._rule, learning_rate=learning_rate)
+        self._take_rate(learning_rate)
         self._moved = True
-        self._acting.clear()
+        self._matrices.clear()
         return self.working.step(run, gradient, others, max_norm)
 
     @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,7 +24,6 @@ class Sample:
         reward: Discounted sum of the rewards up to ``next_observation``.
         next_observation: Where the steps led, ``(paths, batch, inputs)``.
         discount: What the value of ``next_observation`` is worth; 0 after a terminal state.
-        places: Where the transitions lie in the replay, to tell it their temporal differences; None elsewhere.
         weight: What each counts in the loss; None where all count alike.
     """
 
@@ -33,7 +32,18 @@ class Sample:
     reward: Tensor
     next_observation: Tensor
     discount: Tensor
-    places: Tensor | None = None
+    weight: Tensor | None = None
+
+
+class Drawn(NamedTuple):
+    """Where the transitions of a sample lie in the replay.
+
+    Attributes:
+        places: Of their steps, over rows and lanes, ``(paths, batch, steps)``; on the CPU unless prioritized.
+        weight: What each counts in the loss, ``(paths, batch)``; None where all count alike.
+    """
+
+    places: Tensor
     weight: Tensor | None = None
 
 
@@ -80,7 +90,6 @@ class Replay:
         self.reward = torch.empty(self.rows, lanes, device=device)
         self.ended = torch.empty(self.rows, lanes, device=device)  # 1 on an episode's last step
         self.terminated = torch.empty(self.rows, lanes, device=device)  # 1 where nothing is left to gain
-        self._ahead = torch.arange(steps, device=device)
         self._discounts = discount ** torch.arange(steps + 1, device=device)
         self.priority = torch.zeros(self.rows, lanes, device=device) if prioritized else None
         self._largest_priority = 1.0
@@ -107,8 +116,8 @@ class Replay:
         both = torch.cat((observation, next_observation)).to(self.device)
         self.observation[row], self.next_observation[row] = self._encode(both).chunk(2)
 
-    def sample(self, paths: int, batch: int) -> Sample:
-        """Draw with replacement.
+    def draw(self, paths: int, batch: int) -> Drawn:
+        """Draw transitions with replacement.
 
         Raises:
             ValueError: While fewer steps are stored than a sample spans.
@@ -118,29 +127,34 @@ class Replay:
             raise ValueError(f"{self._stored_rows} steps are stored, a sample spans {self.steps}")
         drawn, weight = self._draw(starts, paths * batch)
         oldest = self._next_row - self._stored_rows
-        rows = (oldest + (drawn // self.lanes)[:, None] + self._ahead) % self.rows
-        places = rows * self.lanes + (drawn % self.lanes)[:, None]  # (samples, steps), over rows and lanes
+        ahead = torch.arange(self.steps, device=drawn.device)
+        rows = (oldest + (drawn // self.lanes)[:, None] + ahead) % self.rows
+        places = rows * self.lanes + (drawn % self.lanes)[:, None]
+        return Drawn(*(tensor.unflatten(0, (paths, batch)) for tensor in (places, weight) if tensor is not None))
+
+    def sample(self, places_pbs: Tensor, weight: Tensor | None = None) -> Sample:
+        """Return the transitions that :meth:`draw` has drawn."""
+        shape, places = places_pbs.shape[:2], places_pbs.flatten(0, 1)
         goes_on = torch.ones_like(places, dtype=torch.float32)  # 1 up to and with an episode's last step
         goes_on[:, 1:] = (1 - self.ended.flatten()[places[:, :-1]]).cumprod(1)
         taken = goes_on.sum(1).long()
         last = places.gather(1, taken[:, None] - 1)[:, 0]
         reward = (self.reward.flatten()[places] * goes_on * self._discounts[:-1]).sum(1)
         discount = self._discounts[taken] * (1 - self.terminated.flatten()[last])
-        first, shape = places[:, 0], (paths, batch)
+        first = places[:, 0]
         return Sample(
             observation=self.observation.flatten(0, 1).index_select(0, first).unflatten(0, shape),
             action=self.action.flatten()[first].unflatten(0, shape),
             reward=reward.unflatten(0, shape),
             next_observation=self.next_observation.flatten(0, 1).index_select(0, last).unflatten(0, shape),
             discount=discount.unflatten(0, shape),
-            places=first.unflatten(0, shape),
-            weight=None if weight is None else weight.unflatten(0, shape),
+            weight=weight,
         )
 
     def _draw(self, starts: int, samples: int) -> tuple[Tensor, Tensor | None]:
         """Draw transitions, counted from the oldest over rows and lanes, and say what each is to count."""
         if self.priority is None:
-            return torch.randint(starts * self.lanes, (samples,), generator=self.generator).to(self.device), None
+            return torch.randint(starts * self.lanes, (samples,), generator=self.generator), None
         oldest = self._next_row - self._stored_rows
         rows = (oldest + torch.arange(starts, device=self.device)) % self.rows
         upto = self.priority[rows].flatten().double().cumsum(0)
@@ -150,13 +164,13 @@ class Replay:
         weight = (len(upto) * probability).pow(-IMPORTANCE).float()
         return drawn, weight / weight.max()
 
-    def learn_priorities(self, sample: Sample, differences: Tensor) -> None:
-        """Take the temporal differences of a sample, ``(paths, batch)``; where it was drawn twice, one of them."""
-        if self.priority is None or sample.places is None:
+    def learn_priorities(self, drawn: Drawn, differences: Tensor) -> None:
+        """Take the temporal differences of what was drawn, ``(paths, batch)``; of what was drawn twice, one."""
+        if self.priority is None:
             return
         finite = torch.nan_to_num(differences.abs(), nan=0.0, posinf=0.0, neginf=0.0)
         priority = (finite + SMALLEST_DIFFERENCE) ** PRIORITY
-        self.priority.view(-1)[sample.places.flatten()] = priority.flatten()
+        self.priority.view(-1)[drawn.places[..., 0].flatten()] = priority.flatten()
         self._largest_priority = max(self._largest_priority, float(priority.max()))
 
     def adopt(self, other: "Replay") -> None:

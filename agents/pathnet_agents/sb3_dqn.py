@@ -336,10 +336,7 @@ class PathNetDQN(TaskByTask):
         live = self.policy.live
         assert live is not None
         sample, target_next = self._sample(live.members, batch_size)
-        differences = live.compare(sample, target_next)
-        losses, gradient = differences.loss(sample)
-        self.policy.descend(differences.run, gradient, self.max_grad_norm)
-        return losses.mean()
+        return self.policy.learn(sample, target_next, self.max_grad_norm).mean()
 
     def _sample(self, members: int, batch_size: int) -> tuple[Sample, Tensor]:
         """Draw a batch for each member, as features, and the target network's features of what followed."""

@@ -19,13 +19,13 @@ from stable_baselines3.common.utils import get_parameters_by_name, polyak_update
 from torch import Tensor, nn
 
 from pathnet_agents.live_paths import LivePaths
+from pathnet_agents.replay import Sample
 from pathnet_agents.sb3_network import PathModule, PathQNetwork, Route, route_of
 from pathnet_agents.sb3_optimizer import rule_for
 from pathnet_agents.sb3_sizes import is_whole, widths_of
 from pathnet_rl.network import PathNet
 from pathnet_rl.paths import Paths
 from pathnet_rl.rng import torch_generator
-from pathnet_rl.working_set import Run
 
 
 def extractor_for(observation_space: spaces.Space[Any], normalize_images: bool) -> type[BaseFeaturesExtractor]:
@@ -293,8 +293,8 @@ class PathNetPolicy(PathModule):
         self.net.reinitialise()  # its warm members' copies
         self.settle()
 
-    def descend(self, run: Run, gradient: Tensor, max_norm: float) -> None:
-        """Take one step down a loss, given its gradient by the outputs of the run.
+    def learn(self, sample: Sample, target_next: Tensor, max_norm: float) -> Tensor:
+        """Take one step down the temporal differences and return the members' losses, ``(members,)``.
 
         It moves the open modules, the heads, and the extractor while that is open.
         """
@@ -302,11 +302,15 @@ class PathNetPolicy(PathModule):
         learning_rate = self.optimizer.param_groups[0]["lr"]
         extractor = self.q_net.features_extractor
         others = [parameter for parameter in extractor.parameters() if parameter.requires_grad]
-        gradients = self.live.descend(run, gradient, learning_rate, others, max_norm)
+        if not others:
+            return self.live.learn(sample, target_next, learning_rate, max_norm)
+        differences = self.live.compare(sample, target_next)
+        losses, gradient = differences.loss(sample)
+        gradients = self.live.descend(differences.run, gradient, learning_rate, others, max_norm)
         for parameter, own in zip(others, gradients, strict=True):
             parameter.grad = own
-        if others:
-            self.optimizer.step()
+        self.optimizer.step()
+        return losses
 
     def update_target(self, share: float) -> None:
         """Let a share of the online network flow into the target network; running statistics are copied."""

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from pathnet_agents.patience import Patience
 from pathnet_agents.replay import Replay
 from pathnet_agents.settings import PathNetDQNSettings
 from pathnet_agents.transfer import Gathered, Transfer, under
+from pathnet_rl.graphed import Graphed
 from pathnet_rl.optimizer import Adam
 from pathnet_rl.paths import Path, Paths
 from pathnet_rl.practice import Episode, Practice
@@ -127,17 +129,19 @@ class SubTask:
         if not np.array_equal(members, self._members):
             self._spread(members)
         working = self.gather(paths, members, self.optimizer)
-        target = self._target_for(working)
+        target, device = self._target_for(working), self.transfer.plan.device
+        values = Graphed(partial(self._values, working), device)
+        learn = Graphed(partial(self._learn, working, target), device)
         losses: list[torch.Tensor] = []
         steps_per_round = self.lanes.lanes * self.dqn.action_repeat
         rounds = -(-self.search.generation_env_steps // steps_per_round)
         for _ in range(rounds):
-            self._act(working)
+            self._act(working.paths, values)
             if len(self.replay) < self.learning_starts:
                 continue
             self.updates_due += steps_per_round / self.dqn.env_steps_per_update
             while self.updates_due >= 1:
-                losses.append(self._update(working, target))
+                losses.append(self._update(working, target, learn))
                 self.updates_due -= 1
         working.write_back()
         working.count_evaluation()
@@ -151,20 +155,20 @@ class SubTask:
             self._target = (working.paths_rpln, working.copy_values())
         return self._target[1]
 
-    def _act(self, working: Gathered) -> None:
+    def _act(self, paths: int, values: Graphed) -> None:
         """Step every lane once with its member's action and store what happened."""
-        observation = torch.from_numpy(self.lanes.observation).to(self.transfer.plan.device)
-        disagreement = None
+        observation = torch.from_numpy(self.lanes.observation)
+        everyone = self.dqn.exploration == "ensemble" and paths > 1
+        shape = (paths, *observation.shape) if everyone else (paths, -1, observation.shape[-1])
         with torch.inference_mode():
-            if self.dqn.exploration == "ensemble" and working.paths > 1:
-                everyone = self._values(working, observation.expand(working.paths, *observation.shape))
-                values = everyone[self._path_of_lane, np.arange(self.lanes.lanes)]
-                disagreement = everyone.std(axis=0)
-            else:
-                values = self._values(working, observation.unflatten(0, (working.paths, -1))).reshape(
-                    -1, self.actions
-                )
-        actions = self.exploration.choose(values, self.epsilon, self._path_of_lane, disagreement)
+            (values_pba,) = values(observation.expand(shape) if everyone else observation.view(shape))
+            expected = values_pba.cpu().numpy()
+        disagreement = None
+        if everyone:
+            expected, disagreement = expected[self._path_of_lane, np.arange(self.lanes.lanes)], expected.std(axis=0)
+        actions = self.exploration.choose(
+            expected.reshape(-1, self.actions), self.epsilon, self._path_of_lane, disagreement
+        )
         transitions, episodes = self.lanes.step(actions)
         self.replay.add(transitions, self.settings.reward_scale)
         self.why += self.lanes.failures
@@ -172,9 +176,9 @@ class SubTask:
         for episode in episodes:
             self._finish(episode)
 
-    def _values(self, working: Gathered, observation_pbi: torch.Tensor) -> NDArray[np.float32]:
+    def _values(self, working: Gathered, observation_pbi: torch.Tensor) -> tuple[torch.Tensor]:
         """Return what every path expects of each action, ``(paths, batch, actions)``."""
-        return action_values(working.forward(observation_pbi[None])[0], self.actions).cpu().numpy()
+        return (action_values(working.forward(observation_pbi[None])[0], self.actions),)
 
     def _finish(self, episode: Episode) -> None:
         self.practice.add(episode)
@@ -186,25 +190,33 @@ class SubTask:
         if moved:
             self.why.append(moved)
 
-    def _update(self, working: Gathered, target: list[torch.Tensor]) -> torch.Tensor:
+    def _update(self, working: Gathered, target: list[torch.Tensor], learn: Graphed) -> torch.Tensor:
+        """Let every path learn from a sample of its own; return their losses, ``(paths,)``."""
         alone = working.paths == 1
         batch = self.dqn.consolidate_batch_transitions if alone else self.dqn.batch_transitions
-        sample = self.replay.sample(working.paths, batch)
+        drawn = self.replay.draw(working.paths, batch)
+        losses, differences = learn(*(tensor for tensor in drawn if tensor is not None))
+        self.replay.learn_priorities(drawn, differences)
+        self.updates += 1
+        if self.dqn.target_update == "hard" and self.updates % self.dqn.target_interval_updates == 0:
+            follow(target, working.values, 1.0)
+        return losses
+
+    def _learn(
+        self,
+        working: Gathered,
+        target: list[torch.Tensor],
+        places: torch.Tensor,
+        weight: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Take one step; return the losses, ``(paths,)``, and temporal differences, ``(paths, batch)``."""
+        sample = self.replay.sample(places, weight)
         differences = temporal_differences(working, target, sample, self.actions, double=self.dqn.double)
         losses, gradient = differences.loss(sample)
         working.step(differences.run, gradient)
-        self.replay.learn_priorities(sample, differences.target - differences.value)
-        self.updates += 1
-        self._follow(working, target)
-        return losses
-
-    @torch.no_grad()
-    def _follow(self, working: Gathered, target: list[torch.Tensor]) -> None:
-        """Let the target network follow the online one, a little at every update or wholly now and then."""
-        soft = self.dqn.target_update == "soft"
-        if soft or self.updates % self.dqn.target_interval_updates == 0:
-            for slow, online in zip(target, working.values, strict=True):
-                slow.lerp_(online, self.dqn.target_rate if soft else 1.0)
+        if self.dqn.target_update == "soft":
+            follow(target, working.values, self.dqn.target_rate)
+        return losses, differences.target - differences.value
 
     def _fitness(self, finite: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return the mean return over the latest episodes of each member that flies, and who has completed any."""
@@ -320,6 +332,13 @@ class SubTask:
         """Close every environment."""
         self.lanes.close()
         self.held_out.close()
+
+
+@torch.no_grad()
+def follow(target: list[torch.Tensor], online: list[torch.Tensor], share: float) -> None:
+    """Let a share of the online network's numbers flow into the target network's."""
+    for slow, quick in zip(target, online, strict=True):
+        slow.lerp_(quick, share)
 
 
 def _finite_mean(values: torch.Tensor) -> float | None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from pathnet_rl.graphed import Graphed
 from pathnet_rl.network import PathNet
 from pathnet_rl.optimizer import SGD
 from pathnet_rl.paths import Path
@@ -129,12 +130,18 @@ class PathLearner:
         working = WorkingSet(self.net, HEADS, paths, heads, SGD(self.study.training.learning_rate), of)
         places_tgb, classes_tgb = self.images.batches(self._sequence[of], trainings)
         correct = torch.zeros(len(slots), dtype=torch.int64, device=places_tgb.device)
-        for places_gb, classes_gb in zip(places_tgb, classes_tgb, strict=True):
+
+        def learn(places_gb: Tensor, classes_gb: Tensor) -> tuple[()]:
             run = working.run(self.images.read(places_gb)[:, None])
             outputs_gbo = run.outputs.squeeze(1).requires_grad_()
             (gradient_gbo,) = torch.autograd.grad(summed_loss(outputs_gbo, classes_gb), outputs_gbo)
             working.step(run, gradient_gbo[:, None])
-            correct += hits(outputs_gbo, classes_gb)
+            correct.add_(hits(outputs_gbo, classes_gb))
+            return ()
+
+        once = Graphed(learn, places_tgb.device)
+        for places_gb, classes_gb in zip(places_tgb, classes_tgb, strict=True):
+            once(places_gb, classes_gb)
         working.write_back()
         working.count_evaluation()
         return np.where(working.finite_rp()[:, 0], correct.cpu().numpy(), np.nan)

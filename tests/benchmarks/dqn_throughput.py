@@ -4,12 +4,13 @@
     python tests/benchmarks/dqn_throughput.py --rounds 9 --only lone
 
 Paired: all variants of a table take turns in every round, on one thread. Figures are per second of the process's
-CPU time; medians over rounds, and ratios within a round. Every learner updates once in 4 environment steps, along
-each of its paths, on 64 transitions a path; ``replayed/s`` counts them for every path. With 16 environments some
-replay as many in a quarter of the updates: 256 at once, after a step of all lanes.
+CPU time, or with ``--device cuda`` of wall-clock; medians over rounds, and ratios within a round. Every learner
+updates once in 4 environment steps, along each of its paths, on 64 transitions a path; ``replayed/s`` counts them
+for every path. With 16 environments some replay as many in a quarter of the updates: 256 at once, after a step of
+all lanes.
 """
 
-from turns import Measure, cpu_s, ratio, take_turns  # isort: skip - it must come before NumPy
+from turns import Clock, Measure, clock_for, ratio, take_turns  # isort: skip - it must come before NumPy
 
 import argparse
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ from pathnet_agents import PathNetDQN
 from pathnet_agents.settings import PathNetDQNSettings
 from pathnet_agents.sub_task import SubTask
 from pathnet_agents.transfer import FreezePaths, Plan
+from pathnet_rl.device import make_reproducible
 from pathnet_rl.optimizer import Adam
 from pathnet_rl.settings import NetworkSettings, SearchSettings, SubTaskSettings
 
@@ -40,7 +42,6 @@ LEARNER = {
     "target_update_interval": 256,
     "buffer_size": 50_000,
     "exploration_final_eps": 0.05,
-    "device": "cpu",
     "seed": 0,
 }
 
@@ -50,10 +51,10 @@ def vec(env_id: str, lanes: int = 1) -> VecEnv:
     return make_vec_env(env_id, lanes, env_kwargs={"render_mode": None}, vec_env_cls=DummyVecEnv)
 
 
-def learner(model: OffPolicyAlgorithm, steps: int) -> Measure:
+def learner(model: OffPolicyAlgorithm, steps: int, clock: Clock) -> Measure:
     """Return the cost of an environment step of a learner that is past its warm-up."""
     model.learn(steps)  # past the first tournament too: a lone path is one by then
-    return lambda: cpu_s(lambda: model.learn(steps, reset_num_timesteps=False), steps)
+    return lambda: clock(lambda: model.learn(steps, reset_num_timesteps=False), steps)
 
 
 def rate(lanes: int, batch: int = BATCH) -> dict[str, Any]:
@@ -64,13 +65,28 @@ def rate(lanes: int, batch: int = BATCH) -> dict[str, Any]:
     return {"train_freq": 1, "gradient_steps": lanes // steps, "batch_size": batch}
 
 
-def dqn(env: VecEnv, steps: int, batch: int = BATCH) -> Measure:
-    """Return the cost of a step of Stable-Baselines3's DQN."""
+def dqn(env: VecEnv, steps: int, device: str, batch: int = BATCH, clock: Clock | None = None) -> Measure:
+    """Return the cost of a step of Stable-Baselines3's DQN, as its users run it: not asked for equal results."""
     kwargs = {"net_arch": [64, 64]}
-    return learner(DQN("MlpPolicy", env, policy_kwargs=kwargs, **LEARNER, **rate(env.num_envs, batch)), steps)
+    model = DQN("MlpPolicy", env, policy_kwargs=kwargs, device=device, **LEARNER, **rate(env.num_envs, batch))
+    measure = learner(model, steps, clock or clock_for(device))
+
+    def plainly() -> float:
+        asked = torch.are_deterministic_algorithms_enabled()
+        torch.use_deterministic_algorithms(False)
+        seconds = measure()
+        torch.use_deterministic_algorithms(asked)
+        return seconds
+
+    return plainly
 
 
-def pathnet(env: VecEnv, steps: int, *, paths: int, active: int = 3) -> Measure:
+def dqn_elsewhere(env: VecEnv, steps: int, device: str) -> dict[str, tuple[Measure, int]]:
+    """Return DQN on the CPU, beside learners on another device: its networks may well be faster there."""
+    return {} if device == "cpu" else {"DQN on the CPU": (dqn(env, steps, "cpu", clock=clock_for(device)), 1)}
+
+
+def pathnet(env: VecEnv, steps: int, device: str, *, paths: int, active: int = 3) -> Measure:
     """Return the cost of a step of PathNetDQN: one path, whose search is over, or a population that goes on."""
     search = steps // 2 if paths == 1 else 10_000_000
     kwargs = {"net_arch": [64, 64], "population": max(paths, 2), "active": active}
@@ -80,16 +96,17 @@ def pathnet(env: VecEnv, steps: int, *, paths: int, active: int = 3) -> Measure:
         policy_kwargs=kwargs,
         search_steps=search,
         generation_steps=steps // 2,
+        device=device,
         **LEARNER,
         **rate(env.num_envs),
     )
-    measure = learner(model, steps)
+    measure = learner(model, steps, clock_for(device))
     live = model.policy.live
     assert live is not None and live.members == paths
     return measure
 
 
-def curriculum(steps: int, *, paths: int, batch: int = BATCH) -> Measure:
+def curriculum(steps: int, device: str, *, paths: int, batch: int = BATCH) -> Measure:
     """Return the cost of a step of CurriculumAgent's own loop on LANES lanes: acting, replay and updates."""
     dqn = PathNetDQNSettings(
         lanes=LANES,
@@ -102,17 +119,18 @@ def curriculum(steps: int, *, paths: int, batch: int = BATCH) -> Measure:
     )
     network = NetworkSettings(layers=2, modules=20, active=3, units=64)
     search = SearchSettings(population=POPULATION, generation_env_steps=steps)
-    transfer = FreezePaths(Plan(network, search, 8, 4, 0, Adam(0.0).state_names, "cpu"))
+    transfer = FreezePaths(Plan(network, search, 8, 4, 0, Adam(0.0).state_names, device))
     transfer.begin("land", 0)
     settings = SubTaskSettings.model_validate({"name": "land", "env": LAND})
     task = SubTask(settings, dqn, search, transfer, actions=4, seed=0, index=0, warm=False)
     task.assign(paths)
     drawn = transfer.propose(None)[:paths]
     members = np.arange(paths)
-    return lambda: cpu_s(lambda: task.train(members, drawn), steps)
+    clock = clock_for(device)
+    return lambda: clock(lambda: task.train(members, drawn), steps)
 
 
-def bare(env_id: str, steps: int) -> Measure:
+def bare(env_id: str, steps: int, device: str) -> Measure:
     """Return the cost of a step of the environment alone, with random actions and resets."""
     env, rng = gymnasium.make(env_id), np.random.default_rng(0)
     env.reset(seed=0)
@@ -124,10 +142,11 @@ def bare(env_id: str, steps: int) -> Measure:
             if terminated or truncated:
                 env.reset()
 
-    return lambda: cpu_s(run, steps)
+    clock = clock_for(device)
+    return lambda: clock(run, steps)
 
 
-def vector(env: VecEnv, steps: int) -> Measure:
+def vector(env: VecEnv, steps: int, device: str) -> Measure:
     """Return the cost of a step, a lane each, of environments in Stable-Baselines3's vector."""
     env.reset()
 
@@ -135,44 +154,47 @@ def vector(env: VecEnv, steps: int) -> Measure:
         for _ in range(steps // env.num_envs):
             env.step(np.zeros(env.num_envs, dtype=np.int64))
 
-    return lambda: cpu_s(run, steps)
+    clock = clock_for(device)
+    return lambda: clock(run, steps)
 
 
-def lone(steps: int) -> dict[str, dict[str, tuple[Measure, int]]]:
+def lone(steps: int, device: str) -> dict[str, dict[str, tuple[Measure, int]]]:
     """Return the variants with one environment, by environment, each with the paths it updates."""
     return {
         f"one environment, {env_id}": {
-            "DQN": (dqn(vec(env_id), steps), 1),
-            "PathNetDQN, 1 path": (pathnet(vec(env_id), steps, paths=1), 1),
-            "PathNetDQN, 1 path of DQN's size": (pathnet(vec(env_id), steps, paths=1, active=1), 1),
-            "PathNetDQN, 8 paths": (pathnet(vec(env_id), steps, paths=POPULATION), POPULATION),
-            "the environment alone": (bare(env_id, steps), 0),
-            "the environment in DQN's vector": (vector(vec(env_id), steps), 0),
+            "DQN": (dqn(vec(env_id), steps, device), 1),
+            **dqn_elsewhere(vec(env_id), steps, device),
+            "PathNetDQN, 1 path": (pathnet(vec(env_id), steps, device, paths=1), 1),
+            "PathNetDQN, 1 path of DQN's size": (pathnet(vec(env_id), steps, device, paths=1, active=1), 1),
+            "PathNetDQN, 8 paths": (pathnet(vec(env_id), steps, device, paths=POPULATION), POPULATION),
+            "the environment alone": (bare(env_id, steps, device), 0),
+            "the environment in DQN's vector": (vector(vec(env_id), steps, device), 0),
         }
         for env_id in (LAND, CARTPOLE)
     }
 
 
-def many(steps: int) -> dict[str, dict[str, tuple[Measure, int]]]:
+def many(steps: int, device: str) -> dict[str, dict[str, tuple[Measure, int]]]:
     """Return the variants with LANES environments."""
 
-    large = BATCH * LANES // STEPS_PER_UPDATE
+    large, many_paths = BATCH * LANES // STEPS_PER_UPDATE, POPULATION
 
     def envs() -> VecEnv:
         return vec(LAND, LANES)
 
     return {
         f"{LANES} environments, {LAND}": {
-            "DQN": (dqn(envs(), steps), 1),
-            "PathNetDQN, 1 path": (pathnet(envs(), steps, paths=1), 1),
-            "PathNetDQN, 8 paths": (pathnet(envs(), steps, paths=POPULATION), POPULATION),
-            "CurriculumAgent, 1 path": (curriculum(steps, paths=1), 1),
-            "CurriculumAgent, 8 paths": (curriculum(steps, paths=POPULATION), POPULATION),
-            "DQN, batches of 256": (dqn(envs(), steps, large), 1),
-            "CurriculumAgent, 1 path, 256": (curriculum(steps, paths=1, batch=large), 1),
-            "CurriculumAgent, 8 paths, 256": (curriculum(steps, paths=POPULATION, batch=large), POPULATION),
-            "the environments alone": (bare(LAND, steps), 0),
-            "the environments in DQN's vector": (vector(envs(), steps), 0),
+            "DQN": (dqn(envs(), steps, device), 1),
+            **dqn_elsewhere(envs(), steps, device),
+            "PathNetDQN, 1 path": (pathnet(envs(), steps, device, paths=1), 1),
+            "PathNetDQN, 8 paths": (pathnet(envs(), steps, device, paths=many_paths), many_paths),
+            "CurriculumAgent, 1 path": (curriculum(steps, device, paths=1), 1),
+            "CurriculumAgent, 8 paths": (curriculum(steps, device, paths=many_paths), many_paths),
+            "DQN, batches of 256": (dqn(envs(), steps, device, large), 1),
+            "CurriculumAgent, 1 path, 256": (curriculum(steps, device, paths=1, batch=large), 1),
+            "CurriculumAgent, 8 paths, 256": (curriculum(steps, device, paths=many_paths, batch=large), many_paths),
+            "the environments alone": (bare(LAND, steps, device), 0),
+            "the environments in DQN's vector": (vector(envs(), steps, device), 0),
         }
     }
 
@@ -195,12 +217,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=1_600, help="environment steps of a variant in a round")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--only", choices=["lone", "many"], help="one of the tables")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    make_reproducible(arguments.device)
     for name, tables in (("lone", lone), ("many", many)):
         if arguments.only in (None, name):
-            for title, variants in tables(arguments.steps).items():
+            for title, variants in tables(arguments.steps, arguments.device).items():
                 show_learners(title, variants, arguments.rounds)
 
 

@@ -10,8 +10,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy, whose thread
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
-from time import process_time
+from time import perf_counter, process_time
 from typing import Any
+
+import torch
 
 Measure = Callable[[], float]
 """Runs a variant for a while and returns its CPU seconds for one step, or one update."""
@@ -25,6 +27,19 @@ def cpu_s(run: Callable[[], Any], times: int) -> float:
     began = process_time()
     run()
     return (process_time() - began) / times
+
+
+def wall_s(run: Callable[[], Any], times: int) -> float:
+    """Return the wall-clock seconds of one of the steps that a run makes, until a CUDA device has done them."""
+    began = perf_counter()
+    run()
+    torch.cuda.synchronize()
+    return (perf_counter() - began) / times
+
+
+def clock_for(device: str) -> Clock:
+    """Return what times a device: beside CUDA the CPU waits, and its seconds say little."""
+    return wall_s if device == "cuda" else cpu_s
 
 
 def take_turns(variants: Mapping[str, Measure], rounds: int) -> dict[str, list[float]]:

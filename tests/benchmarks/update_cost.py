@@ -26,6 +26,7 @@ from pathnet_agents.double_dqn import temporal_differences
 from pathnet_agents.progressive import Columns
 from pathnet_agents.replay import Sample
 from pathnet_agents.transfer import Plan
+from pathnet_rl.graphed import Graphed
 from pathnet_rl.network import PathNet
 from pathnet_rl.optimizer import Adam
 from pathnet_rl.passes import product, side_by_side
@@ -80,20 +81,27 @@ def update(  # noqa: PLR0913 - what is updated, where, and by which clock
     device: str = "cpu",
     clock: Clock = cpu_s,
     compiled: bool = False,
+    graphed: bool = True,
 ) -> Measure:
-    """Return the cost of one update of all paths."""
+    """Return the cost of one update of all paths, which agents give to a CUDA device as a graph."""
     working, target, samples = setting(paths, modules, units, layers, device)
 
-    def learn(sample: Sample) -> None:
+    def learn(*parts: Tensor) -> tuple[Tensor]:
+        sample = Sample(*parts)
         differences = temporal_differences(working, target, sample)
-        working.step(differences.run, differences.loss(sample)[1], max_norm=MAX_NORM)
+        losses, gradient = differences.loss(sample)
+        working.step(differences.run, gradient, max_norm=MAX_NORM)
+        return (losses,)
 
-    if not compiled:
-        return repeated(learn, samples, updates, clock)
-    fused, began = torch.compile(learn, dynamic=False), time.perf_counter()
-    fused(samples[0])
-    print(f"{paths} paths, compiled in {time.perf_counter() - began:.0f} s of wall-clock", flush=True)
-    return repeated(fused, samples, updates, clock)
+    def on_parts(sample: Sample) -> None:
+        once(sample.observation, sample.action, sample.reward, sample.next_observation, sample.discount)
+
+    once = Graphed(learn, device) if graphed else learn
+    if compiled:
+        once, began = torch.compile(learn, dynamic=False), time.perf_counter()
+        on_parts(samples[0])
+        print(f"{paths} paths, compiled in {time.perf_counter() - began:.0f} s of wall-clock", flush=True)
+    return repeated(on_parts, samples, updates, clock)
 
 
 def column(updates: int, *, earlier: int, encoded: bool) -> Measure:

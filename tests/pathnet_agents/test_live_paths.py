@@ -61,8 +61,7 @@ def test_the_loss_is_double_dqns_where_both_networks_see_the_same(live):
 
 
 def descend(live, sample, learning_rate, max_norm=10.0):
-    differences = live.compare(sample, sample.next_observation)
-    live.descend(differences.run, differences.loss(sample)[1], learning_rate, [], max_norm)
+    live.learn(sample, sample.next_observation, learning_rate, max_norm)
 
 
 def gradients_by_torch(live, made, others):

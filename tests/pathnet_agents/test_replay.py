@@ -28,14 +28,14 @@ def test_the_oldest_steps_are_overwritten_first():
     for time in range(5):
         replay.add(step_at(time), reward_scale=1.0)
     assert len(replay) == 6
-    assert set(replay.sample(1, 500).observation.flatten().tolist()) == {2, 3, 4, 102, 103, 104}
+    assert set(replay.sample(*replay.draw(1, 500)).observation.flatten().tolist()) == {2, 3, 4, 102, 103, 104}
 
 
 def test_a_sample_keeps_the_parts_of_a_transition_together_and_scales_rewards():
     replay = make_replay()
     for time in range(8):
         replay.add(step_at(time), reward_scale=10.0)
-    sample = replay.sample(paths=3, batch=50)
+    sample = replay.sample(*replay.draw(paths=3, batch=50))
     assert sample.observation.shape == (3, 50, 1)
     time = sample.observation[..., 0] % 100
     assert torch.equal(sample.action, time.long() % 10)
@@ -48,7 +48,7 @@ def test_samples_are_uniform_over_what_is_stored():
     replay = make_replay(seed=1)
     for time in range(5):
         replay.add(step_at(time), reward_scale=1.0)
-    observed = replay.sample(1, 10_000).observation.flatten().long()
+    observed = replay.sample(*replay.draw(1, 10_000)).observation.flatten().long()
     counts = torch.bincount(observed % 100 + 5 * (observed >= 100), minlength=10)
     assert len(counts) == 10
     assert (counts - 1000).abs().max() < 5 * 1000**0.5
@@ -58,7 +58,7 @@ def test_several_steps_sum_discounted_rewards_and_stop_at_an_episodes_end():
     replay = make_replay(transitions=12, steps=3)
     for time in range(7):  # wraps around: times 1 to 6 are left
         replay.add(step_at(time, terminated=[0] * (time == 3), truncated=[1] * (time == 3)), reward_scale=1.0)
-    sample = replay.sample(1, 2000)
+    sample = replay.sample(*replay.draw(1, 2000))
     seen = {
         int(first): (float(reward), float(following), float(discount))
         for first, reward, following, discount in zip(
@@ -85,7 +85,7 @@ def test_too_few_steps_for_a_sample_are_refused():
     replay = make_replay(steps=3)
     replay.add(step_at(0), reward_scale=1.0)
     with pytest.raises(ValueError, match="1 steps are stored, a sample spans 3"):
-        replay.sample(1, 1)
+        replay.sample(*replay.draw(1, 1))
 
 
 @pytest.mark.parametrize("more", [0, 3])
@@ -96,7 +96,7 @@ def test_an_adopted_replay_ends_where_the_other_sub_task_did(more):
     new.adopt(old)
     for time in range(50, 52):
         new.add(step_at(time), reward_scale=1.0)
-    sample = new.sample(1, 500)
+    sample = new.sample(*new.draw(1, 500))
     begun, ended = sample.observation.flatten() % 100, sample.next_observation.flatten() % 100
     assert ((begun < 50) == (ended < 50)).all()
     assert (begun < 50).any() and (sample.discount > 0).all()
@@ -114,7 +114,7 @@ def test_what_is_saved_are_observations_and_what_is_sampled_is_encoded(encode):
         old.add(step_at(time), reward_scale=1.0)
     assert {tensor.shape for name, tensor in old.stored().items() if "observation" in name} == {(3, LANES, 1)}
     again.load_state_dict(old.state_dict(), old.stored())
-    one, other = old.sample(2, 20), again.sample(2, 20)
+    one, other = old.sample(*old.draw(2, 20)), again.sample(*again.draw(2, 20))
     for name in ("observation", "next_observation", "reward", "discount"):
         assert torch.equal(getattr(one, name), getattr(other, name))
     if encode:
