@@ -113,9 +113,33 @@ class Run:
                 f"{directory} cannot be resumed: its {differing}; give what it was begun with, or "
                 f"pathnet-rl resume {directory}"
             )
-        if run.device != device:
-            raise RunError(f"{directory} was begun on {run.device}, not {device}; give --device {run.device}")
+        run._require_device(device)
         return run
+
+    @classmethod
+    def open_to_continue(cls, directory: Path, curriculum: Curriculum, *, device: str) -> "Run":
+        """Open the run of a curriculum that this one continues: the same but for its name and more sub-tasks.
+
+        Raises:
+            RunError: If the directory holds the run of another curriculum or device, or none.
+            ConfigurationError: If its curriculum is not valid (any more).
+        """
+        run = cls.open(directory)
+        old, new = run.curriculum.to_dict(), curriculum.to_dict()
+        new |= {"name": old["name"], "tasks": new["tasks"][: len(old["tasks"])]}
+        if differing := first_difference(old, new):
+            raise RunError(
+                f"{directory} is no beginning of this curriculum: its {differing}; change only what comes after "
+                "its sub-tasks, or train without --from"
+            )
+        run._require_device(device)
+        return run
+
+    def _require_device(self, device: str) -> None:
+        if self.device != device:
+            raise RunError(
+                f"{self.directory} was begun on {self.device}, not {device}; give --device {self.device}"
+            )
 
     def is_finished(self, length_bytes: int) -> bool:
         """Say whether nothing is left to train after the first so many bytes of the records.

@@ -4,9 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pathnet_rl.agent import Agent
-from pathnet_rl.checkpoint import CheckpointError, Stored, checkpoints, newest_whole
+from pathnet_rl.checkpoint import (
+    CheckpointError,
+    Snapshot,
+    Stored,
+    checkpoints,
+    file_sum,
+    newest_whole,
+    write_checkpoint,
+)
 from pathnet_rl.device import make_reproducible
-from pathnet_rl.durable import NO_ROOM, remove_directory
+from pathnet_rl.durable import NO_ROOM, remove_directory, write_file
 from pathnet_rl.listener import Listener
 from pathnet_rl.records import GenerationRecord, Record, SubTaskRecord
 from pathnet_rl.run import CONFIG, RECORDS, RecordFile, Run
@@ -82,6 +90,53 @@ def find_start(run: Run) -> Start:
     if changed := run.changed_versions():
         words.append(f"begun with {', '.join(changed)}: what follows may differ from an uninterrupted run")
     return Start(stored, tuple(words))
+
+
+def find_beginning(earlier: Run) -> Stored:
+    """Return what a run has learned, for another that continues its curriculum.
+
+    Raises:
+        CheckpointError: If it has learned nothing yet, or no checkpoint is whole.
+    """
+    stored, damages = newest_whole(earlier.directory, needed=(CONFIG, RECORDS))
+    if stored is None:
+        why = "no checkpoint is whole" if damages else "it has learned nothing yet"
+        raise CheckpointError("\n".join([*damages, f"{earlier.directory} cannot be continued: {why}"]))
+    return stored
+
+
+def take_over(run: Run, earlier: Run, stored: Stored) -> tuple[str, ...]:
+    """Make the first checkpoint of a new run: what an earlier one had learned, as if it had been learned here.
+
+    Args:
+        run: Continues the curriculum of the earlier one; it must be locked.
+        earlier: Is read only.
+        stored: Of :func:`find_beginning`.
+
+    Returns:
+        What a person should know of it, a line each.
+
+    Raises:
+        CheckpointError: If records of the earlier run were lost since.
+        OSError: If there is no room.
+    """
+    expected = stored.manifest.run_files[RECORDS]
+    with (earlier.directory / RECORDS).open("rb") as records:
+        content = records.read(expected.bytes)
+    write_file(run.directory / RECORDS, content)
+    if file_sum(run.directory / RECORDS) != expected:
+        raise CheckpointError(f"{earlier.directory / RECORDS} has been changed; train without --from")
+    snapshot = Snapshot.of(
+        stored.checkpoint,
+        records=stored.manifest.records,
+        env_steps=stored.manifest.env_steps,
+        lengths_bytes={RECORDS: expected.bytes},
+    )
+    write_checkpoint(run.directory, snapshot)
+    words = [f"beginning with what {earlier.directory} has learned"]
+    if changed := earlier.changed_versions():
+        words.append(f"which was begun with {', '.join(changed)}: training all of it now may lead elsewhere")
+    return tuple(words)
 
 
 def train(

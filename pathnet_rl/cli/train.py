@@ -18,6 +18,7 @@ from pathnet_rl.cli.app import (
 )
 
 if TYPE_CHECKING:
+    from pathnet_rl.checkpoint import Stored
     from pathnet_rl.listener import Listener
     from pathnet_rl.run import Run
     from pathnet_rl.saving import Pace
@@ -40,6 +41,12 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Run directory; default runs/NAME-seedN.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="If it exists, take the next free name.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="If it exists, go on where it was interrupted.")] = False,
+    from_: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", help="Begin with what this run has learned of the same curriculum with fewer sub-tasks."
+        ),
+    ] = None,
     every_minutes: EveryMinutesOption = 1.0,
     every_env_steps: EveryStepsOption = None,
     set_: SetOption = None,
@@ -55,21 +62,26 @@ def train(
         loaded = load_curriculum(curriculum, overrides)
     except ConfigurationError as error:
         refuse(error)
+    from pathnet_rl.checkpoint import CheckpointError
     from pathnet_rl.device import DeviceError, choose_device
     from pathnet_rl.run import Run, RunError
     from pathnet_rl.saving import Pace
+    from pathnet_rl.training import find_beginning
 
     directory = out or Path("runs") / f"{loaded.name}-seed{loaded.seed}"
     try:
         chosen = choose_device(device)
-        going_on = resume and directory.exists()
+        going_on, beginning = resume and directory.exists(), None
         if going_on:
             run = Run.open_to_resume(directory, loaded, device=chosen)
         else:
+            if from_ is not None:
+                earlier = Run.open_to_continue(from_, loaded, device=chosen)
+                beginning = (earlier, find_beginning(earlier))
             run = Run.create(directory, loaded, device=chosen, fresh=fresh)
-    except (ConfigurationError, DeviceError, RunError) as error:
+    except (CheckpointError, ConfigurationError, DeviceError, RunError) as error:
         refuse(error)
-    _train(run, Pace(every_minutes, every_env_steps), resume=going_on)
+    _train(run, Pace(every_minutes, every_env_steps), resume=going_on, beginning=beginning)
 
 
 @answers_signals
@@ -92,7 +104,7 @@ def resume(
     _train(opened, Pace(every_minutes, every_env_steps), resume=True)
 
 
-def _train(run: "Run", pace: "Pace", *, resume: bool) -> None:
+def _train(run: "Run", pace: "Pace", *, resume: bool, beginning: "tuple[Run, Stored] | None" = None) -> None:
     from rich.console import Console as Screen
 
     from pathnet_rl.agent import AgentError
@@ -101,14 +113,15 @@ def _train(run: "Run", pace: "Pace", *, resume: bool) -> None:
     from pathnet_rl.interruption import Interrupted
     from pathnet_rl.lock import LockError, sole_writer
     from pathnet_rl.run import RunError
-    from pathnet_rl.training import find_start
+    from pathnet_rl.training import find_start, take_over
     from pathnet_rl.training import train as train_run
 
     screen = Screen()
     try:
         with sole_writer(run.directory):
-            start = find_start(run) if resume else None
-            for words in start.words if start else ():
+            taken = take_over(run, *beginning) if beginning else ()
+            start = find_start(run) if resume or beginning else None
+            for words in (*taken, *(start.words if start else ())):
                 typer.echo(words)
             finished = train_run(run, _listeners(run, run.device), device=run.device, start=start, pace=pace)
     except (CheckpointError, LockError, RunError) as error:

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from durable_runs import (
     SCRIPT,
     assert_same_run,
@@ -601,6 +602,17 @@ def test_the_real_agent_goes_on_bit_for_bit_after_sigkill(real, tmp_path, seed):
     process.communicate()
     go_on(tmp_path / "cut")
     assert_same_run(tmp_path / "cut", real)
+
+
+def test_the_real_agent_learns_a_sub_task_that_is_added_as_if_it_had_been_there_from_the_start(real, tmp_path):
+    two = yaml.safe_load(QUICK.read_text(encoding="utf-8"))
+    del two["tasks"][2:]
+    (tmp_path / "two.yaml").write_text(yaml.safe_dump(two), encoding="utf-8")
+    options = ["--device=cpu", *(f"--set={change}" for change in SMALL)]
+    first = [option for option in options if not option.startswith("--set=tasks.2")]
+    run(tmp_path, "train", "two.yaml", "--out=two", *first)
+    run(tmp_path, "train", QUICK, "--out=three", "--from=two", *options)
+    assert_same_run(tmp_path / "three", real)
 
 
 @pytest.mark.parametrize("count", [pytest.param(n, marks=pytest.mark.slow) for n in range(1, REAL_RECORDS)])

@@ -1,0 +1,112 @@
+"""Runs that begin with what another one has learned: ``train LONGER --from RUN``."""
+
+import json
+import signal
+import time
+
+import pytest
+from durable_runs import CURRICULUM, assert_same_run, records_of, run, start, state_of
+
+FOUR = "  - {name: four, env: CartPole-v1, advance: {measure: mean_return, threshold: 0.9}}\n"
+ONE = "{name: one, env: CartPole-v1, advance: {measure: mean_return, threshold: 0.9}}"
+EVERY = "--checkpoint-env-steps=1"
+
+
+def longer(folder, text=CURRICULUM % "" + FOUR):
+    """Write a curriculum that has another name, and one sub-task more at its end."""
+    file = folder / "longer.yaml"
+    file.write_text(text.replace("name: fake\n", "name: longer\n"), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """A folder with a run of three sub-tasks, and one of four that was trained from the start."""
+    folder = tmp_path_factory.mktemp("continued")
+    (folder / "fake.yaml").write_text(CURRICULUM % "", encoding="utf-8")
+    run(folder, "train", "fake.yaml", "--out", "short")
+    run(folder, "train", longer(folder), "--out", "whole")
+    return folder
+
+
+def records_of_whole_lines(directory):
+    return [line for line in (directory / "records.jsonl").read_bytes().splitlines(True) if line.endswith(b"\n")]
+
+
+def files_of(directory):
+    return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def test_what_is_added_is_learned_as_if_it_had_been_there_from_the_start(shared, tmp_path):
+    before = files_of(shared / "short")
+    said = run(tmp_path, "train", longer(tmp_path), "--from", shared / "short", "--out", "more")
+    assert f"beginning with what {shared / 'short'} has learned" in said
+    assert "going on after 1,500 environment steps" in said
+    assert_same_run(tmp_path / "more", shared / "whole")
+    assert files_of(shared / "short") == before
+    assert json.loads((tmp_path / "more" / "config.json").read_text())["curriculum"]["name"] == "longer"
+    assert "nothing is left to train" in run(tmp_path, "check", "more")
+
+
+def test_a_run_that_was_interrupted_is_continued_where_it_stands(shared, tmp_path):
+    slow = CURRICULUM % ", pause_s: 0.05"
+    (tmp_path / "fake.yaml").write_text(slow, encoding="utf-8")
+    process = start(tmp_path, "train", "fake.yaml", "--out", "cut", EVERY)
+    while not list((tmp_path / "cut").glob("checkpoints/00000000[789]")):  # of the second sub-task
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert len(records_of_whole_lines(tmp_path / "cut")) < 12
+    run(tmp_path, "train", longer(tmp_path, slow + FOUR), "--from", "cut", "--out", "more")
+    assert_same_run(tmp_path / "more", shared / "whole")
+
+
+def test_after_a_kill_it_is_resumed_like_any_other(shared, tmp_path):
+    words = ["train", longer(tmp_path), "--from", shared / "short", "--out", "more", "--resume"]
+    process = start(tmp_path, *words, EVERY)
+    records = tmp_path / "more" / "records.jsonl"
+    while not (records.exists() and records.read_bytes().count(b"\n") >= 18):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    run(tmp_path, *words)
+    assert_same_run(tmp_path / "more", shared / "whole")
+
+
+def test_the_first_checkpoint_is_the_other_runs_last(shared, tmp_path):
+    run(tmp_path, "train", longer(tmp_path), "--from", shared / "short", "--out", "more")
+    first, _ = sorted((tmp_path / "more" / "checkpoints").iterdir())[-2:]
+    assert first.name == "000000018"  # of the three sub-tasks
+    for name in ("tensors.safetensors", "notes.json"):
+        assert (first / name).read_bytes() == (shared / "short" / "checkpoints" / first.name / name).read_bytes()
+    assert len(records_of(tmp_path / "more")) == len(records_of(shared / "short")) + 6
+    assert state_of(shared / "short")[0] != state_of(tmp_path / "more")[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--seed=1"], "is no beginning of this curriculum: its seed is 0, not 1; change only what comes after"),
+        (["--set=network.modules=4"], "its network.modules is 3, not 4"),
+        (["--set=tasks.two.budget_env_steps=7"], "its tasks[1].budget_env_steps is"),
+        ([f"--set=tasks=[{ONE}]"], "its tasks are 3, not 1"),
+    ],
+)
+def test_another_beginning_is_refused_and_nothing_is_made(shared, tmp_path, options, words):
+    said = run(tmp_path, "train", longer(tmp_path), "--from", shared / "short", "--out", "x", *options, status=2)
+    assert words in " ".join(said.split())
+    assert not (tmp_path / "x").exists()
+
+
+def test_what_has_learned_nothing_or_is_damaged_is_refused(shared, tmp_path):
+    said = run(tmp_path, "train", longer(tmp_path), "--from", "nowhere", "--out", "x", status=2)
+    assert "nowhere is no run" in said
+    (tmp_path / "begun").mkdir()
+    config = (shared / "short" / "config.json").read_bytes()
+    (tmp_path / "begun" / "config.json").write_bytes(config)
+    said = run(tmp_path, "train", longer(tmp_path), "--from", "begun", "--out", "x", status=2)
+    assert "begun cannot be continued: it has learned nothing yet" in said
+    (tmp_path / "begun" / "checkpoints" / "000000003").mkdir(parents=True)
+    said = run(tmp_path, "train", longer(tmp_path), "--from", "begun", "--out", "x", status=2)
+    assert "begun cannot be continued: no checkpoint is whole" in said
+    assert not (tmp_path / "x").exists()
