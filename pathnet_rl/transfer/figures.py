@@ -49,7 +49,8 @@ def learning_curves(comparison: Comparison) -> Figure:
             axes.axhline(threshold, color=INK, lw=0.7, ls=":")
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.xaxis.set_major_formatter(FuncFormatter(_thousands))
+        if "steps" in unit:
+            axes.xaxis.set_major_formatter(FuncFormatter(_thousands))
     if target.measure == "mean_return":
         _leave_out_the_deepest(panels[0], comparison)
     handles, labels = panels[0].get_legend_handles_labels()
@@ -58,21 +59,23 @@ def learning_curves(comparison: Comparison) -> Figure:
 
 
 def _arm_curves(axes: Axes, comparison: Comparison, arm: str, cost: Cost, *, singly: bool) -> None:
-    """Draw the interquartile mean of runs, from where all have begun to the last end, and single ones if asked.
+    """Draw the interquartile mean of runs, from where all have begun to the last end, before that single ones.
 
-    A point for every run: where it ended, and what its frozen path returned then.
+    Single ones to their ends too, if asked. A point for every run: where it ended, and what its frozen path
+    returned then.
     """
     target, colour = comparison.target, COLOURS[arm]
     drawn = [(run, curve(run, target.name, target.measure, cost)) for run in comparison.runs[arm].values()]
     drawn = [(run, each) for run, each in drawn if len(each[0])]
     if not drawn:
         return
+    all_have_begun = max(at[0] for _, (at, _) in drawn)
     for run, (at, values) in drawn:
-        if singly:
-            axes.plot(at, values, color=colour, lw=0.5, alpha=0.3)
+        alone = slice(None) if singly else at <= all_have_begun
+        axes.plot(at[alone], values[alone], color=colour, lw=0.5, alpha=0.3 if singly else 0.6)
         final = comparison.final(run)
         axes.plot(at[-1], values[-1] if final is None else final, ".", color=colour, ms=5, alpha=0.6)
-    places = np.linspace(max(at[0] for _, (at, _) in drawn), max(at[-1] for _, (at, _) in drawn), PLACES)
+    places = np.linspace(all_have_begun, max(at[-1] for _, (at, _) in drawn), PLACES)
     ended = [_with_end(comparison, run, *each) for run, each in drawn]
     value, low, high = iqm_band(np.array([interpolated(at, values, places) for at, values in ended]))
     label = f"{arm} (n={len(drawn)})"
@@ -104,7 +107,7 @@ def _leave_out_the_deepest(axes: Axes, comparison: Comparison) -> None:
 
 
 def _thousands(value: float, _: object) -> str:
-    return f"{value / 1000:g}k" if abs(value) >= 10_000 else f"{value:g}"
+    return f"{value / 1000:g}k" if abs(value) >= 1_000 else f"{value:g}"
 
 
 def sub_tasks(comparison: Comparison) -> Figure:
@@ -136,7 +139,7 @@ def sub_tasks(comparison: Comparison) -> Figure:
     panels[0].set_ylim(len(names) - 0.5, -0.5)
     lowest = min(panels[0].get_xlim()[0], 0.9)
     panels[0].set_xlim(lowest, 1 + 0.03 * (1 - lowest))  # room for a dot at 1, and no rate beyond it
-    panels[0].set_xticks([tick for tick in panels[0].get_xticks() if lowest <= tick <= 1])
+    panels[0].set_xticks([tick for tick in panels[0].get_xticks() if lowest <= tick < 1 + 1e-9])
     panels[1].set_xscale("log")
     panels[1].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     panels[1].xaxis.set_major_formatter(FuncFormatter(_thousands))

@@ -21,8 +21,8 @@ CURVES = (
     "its own environment steps (weak transfer), those of the whole run (strong transfer: the curriculum counts), "
     "and the run's wall-clock. Thick: interquartile mean over repeats with stratified-bootstrap 95% intervals, "
     "from where all repeats have begun; a run that ended early, mastered, goes on at what its frozen path returned "
-    "held out. Points: where each run ended, and what it returned held out. Faint, where there are few arms: "
-    "single runs. Dotted: thresholds, which are met greedily."
+    "held out. Points: where each run ended, and what it returned held out. Thin: single runs, until all of "
+    "their arm have begun, and to their ends where there are few arms. Dotted: thresholds, met greedily."
 )
 SUB_TASKS = (
     "Every sub-task: interquartile mean of the success rate over held-out episodes, and median of the environment "
