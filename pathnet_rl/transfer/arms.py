@@ -110,6 +110,12 @@ ARMS = {
         _ablation(
             "trained-pair", "two paths learn at a time, until one replaces the other", "search.trained", "pair"
         ),
+        Arm(
+            "no-search",
+            "one path, from a copy of the ancestor's, learns alone",
+            {"search.population": 1, "search.warm_share": 1.0},
+            ablation=True,
+        ),
         _ablation("short-search", "a search of 3,200 environment steps", "search.search_env_steps", 3_200),
         _ablation("long-search", "a search of 102,400 environment steps", "search.search_env_steps", 102_400),
         _ablation("no-grace", "new members compete at once", "search.grace_generations", 0),

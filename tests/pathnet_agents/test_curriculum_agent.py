@@ -283,6 +283,17 @@ def test_without_consolidation_the_population_learns_to_the_end():
     assert {record.phase for record in records[:-1]} == {"search"}
 
 
+def test_a_single_path_is_never_searched_and_continues_its_ancestor():
+    agent = make_agent(population=1, warm_share=1.0)
+    learn(agent, sub_task())
+    records = learn(agent, sub_task("go", "GoToX", budget_env_steps=4000, advance=NEVER))
+    assert {record.phase for record in records[:-1]} == {"consolidate"}
+    assert all(record.replaced is None and record.diversity == 0 for record in records[:-1])
+    assert not any("searching again" in (record.why or "") for record in records[:-1])
+    assert records[-1].reused != [{}] * NETWORK.layers  # of the modules that were not replaced by copies
+    assert len({str(record.best_path) for record in records[:-1]}) == 1
+
+
 def test_repeating_easier_spends_the_budget_twice_and_says_so():
     task = sub_task("go", "GoToX", level="adaptive", on_fail="repeat_easier", budget_env_steps=2000, advance=NEVER)
     records = learn(make_agent(), task)
