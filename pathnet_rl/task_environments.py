@@ -1,11 +1,13 @@
 """The environments that sub-tasks name: registered, accepting their arguments, and alike in shape."""
 
+import inspect
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.envs.registration import load_env_creator
 from gymnasium.spaces import Box, Discrete
 
 import pathnet_envs  # registers the LunarLander sub-tasks
@@ -15,6 +17,7 @@ from pathnet_rl.strict_yaml import Location
 
 __all__ = ["environment_complaints", "pathnet_envs"]
 
+OF_EVERY_ENVIRONMENT = ("max_episode_steps", "disable_env_checker")  # what gymnasium.make takes itself
 Shape = tuple[int, int]  # numbers in an observation, actions
 
 
@@ -32,9 +35,11 @@ def environment_complaints(tasks: Mapping[int, SubTaskSettings]) -> Iterator[Com
             yield Complaint((*place, "env"), message)
             continue
         try:
-            env = gymnasium.make(task.env, **task.env_kwargs)
-            complaints = list(_space_complaints(task, env, place, shapes, index))
-            env.close()
+            complaints = list(_argument_complaints(task, place))
+            if not complaints:
+                env = gymnasium.make(task.env, **task.env_kwargs)
+                complaints = list(_space_complaints(task, env, place, shapes, index))
+                env.close()
         except Exception as error:  # noqa: BLE001 - environments of others raise what they like
             key = "env_kwargs" if task.env_kwargs else "env"
             complaints = [Complaint((*place, key), _one_line(task.env, error))]
@@ -47,6 +52,18 @@ def environment_complaints(tasks: Mapping[int, SubTaskSettings]) -> Iterator[Com
                 f"has {shape[0]} observed numbers and {shape[1]} actions, tasks[{first}] has {shapes[first][0]} "
                 f"and {shapes[first][1]}; all sub-tasks share one network and need the same",
             )
+
+
+def _argument_complaints(task: SubTaskSettings, place: Location) -> Iterator[Complaint]:
+    """Find arguments that the environment does not have, where it says which it has."""
+    entry_point = gymnasium.spec(task.env).entry_point
+    creator = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
+    parameters = {} if creator is None else inspect.signature(creator).parameters
+    if not parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+        return
+    known = [*parameters, *OF_EVERY_ENVIRONMENT]
+    for key in task.env_kwargs.keys() - known:
+        yield Complaint((*place, "env_kwargs", key), f"is no argument of {task.env}; {nearest(key, known)}")
 
 
 def _space_complaints(

@@ -112,13 +112,27 @@ BAD = [
         'c.yaml:8: tasks[0].env: "os:system" is not registered; give system alone, and the module to the command: ',
     ),
     ("PathNet/LanderLand-v0", "Pendulum-v1", "give one with a flat box and discrete actions"),
-    ("PathNet/LanderHover-v0", "CartPole-v1", "c.yaml:9: tasks[0].env_kwargs: CartPole-v1 fails: TypeError: "),
+    (
+        "PathNet/LanderHover-v0",
+        "CartPole-v1",
+        "c.yaml:9: tasks[0].env_kwargs.reward: is no argument of CartPole-v1; known: disable_env_checker, max_epi",
+    ),
     (
         "reward: sparse",
         "reward: spars",
         "c.yaml:9: tasks[0].env_kwargs: PathNet/LanderHover-v0 fails: ValueError: reward: 'spars'",
     ),
-    ("reward: sparse", "colour: red", "c.yaml:9: tasks[0].env_kwargs: PathNet/LanderHover-v0 fails: TypeError: "),
+    (
+        "reward: sparse",
+        "rewrd: sparse",
+        "c.yaml:9: tasks[0].env_kwargs.rewrd: is no argument of PathNet/Lander",
+    ),
+    ("reward: sparse", "rewrd: sparse", "-v0; nearest: reward"),
+    (
+        "reward: sparse",
+        "colour: red",
+        "c.yaml:9: tasks[0].env_kwargs.colour: is no argument of PathNet/Lander",
+    ),
     (
         "PathNet/LanderHover-v0",
         "Cartpole-v1",
