@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -23,6 +24,7 @@ COLOURS = (
     "#AA4499", "#882255", "#4477AA", "#EE7733", "#BBCC33", "#999933",
 )  # fmt: skip
 OPEN, LINE, INK = "#ECEEF1", "#20242C", "#20242C"
+DOT, DOTTED = 3.6, "#8A8F98"  # size of what marks a reused module, and the colour of any such in the legend
 SIDE = 0.78  # of a module's square, where modules stand one unit apart
 ROW = 3.0  # between two layers
 
@@ -121,7 +123,7 @@ def _draw_modules(axes: Axes, layers: int, modules: int, finished: Sequence[SubT
                 )
             )  # fmt: skip
             if active and owner.get(module) != finished[-1].task_index:
-                axes.plot(module, _height(layer), "o", color="white", markersize=3.6, zorder=4)
+                axes.plot(module, _height(layer), "o", color="white", markersize=DOT, zorder=4)
 
 
 def _draw_lines(axes: Axes, layers: int, modules: int, record: SubTaskRecord) -> None:
@@ -159,15 +161,16 @@ def _finish(axes: Axes, layers: int, modules: int, finished: Sequence[SubTaskRec
     axes.tick_params(length=0, labelsize=8, labelcolor=INK)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    keys: list[Patch | Line2D] = [
-        Patch(facecolor=colour_of(record.task_index), label=f"frozen by {record.task}")
+    keys: dict[str, Any] = {  # two marks over each other are a tuple, which stubs do not know
+        f"frozen by {record.task}": Patch(facecolor=colour_of(record.task_index))
         for record in finished
         if any(record.newly_frozen)
-    ]
-    keys.append(Patch(facecolor=OPEN, label="open"))
-    keys.append(
-        Line2D([], [], color="none", marker="o", markerfacecolor="white", markeredgecolor=INK, label="reused here")
+    }
+    keys["open"] = Patch(facecolor=OPEN)
+    keys["reused here"] = (
+        Line2D([], [], color="none", marker="s", markersize=9, markerfacecolor=DOTTED, markeredgecolor=INK),
+        Line2D([], [], color="none", marker="o", markersize=DOT, markerfacecolor="white", markeredgecolor="white"),
     )
     figure = axes.get_figure()
     assert figure is not None
-    figure.legend(handles=keys, loc="outside lower center", ncols=5, fontsize=8, frameon=False)
+    figure.legend(keys.values(), keys.keys(), loc="outside lower center", ncols=5, fontsize=8, frameon=False)
