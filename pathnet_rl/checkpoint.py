@@ -117,17 +117,38 @@ def write_checkpoint(run: Path, snapshot: Snapshot) -> None:
     directory = run / FOLDER / f"{snapshot.records:09d}"
     if directory.exists():
         return
+    sums = {name: file_sum(run / name, snapshot.lengths_bytes.get(name)) for name in run_files(run)}
+    create_directory(directory, _files_of(snapshot, sums))
+    sync_directory(run)
+    for old in checkpoints(run)[:-KEPT]:
+        remove_directory(old)
+
+
+def files_to_begin_with(stored: Stored, run_files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the files of a new run that begins with another one's checkpoint, by their path.
+
+    Args:
+        stored: Of the other run.
+        run_files: All that the new run has, ``records.jsonl`` up to the checkpoint among it.
+    """
+    manifest = stored.manifest
+    snapshot = Snapshot.of(
+        stored.checkpoint, records=manifest.records, env_steps=manifest.env_steps, lengths_bytes={}
+    )
+    files = _files_of(snapshot, {name: _sum_of(content) for name, content in run_files.items()})
+    folder = f"{FOLDER}/{snapshot.records:09d}"
+    return {**run_files, **{f"{folder}/{name}": content for name, content in files.items()}}
+
+
+def _files_of(snapshot: Snapshot, run_files: dict[str, Sum]) -> dict[str, bytes]:
     files = {TENSORS: save(snapshot.tensors), NOTES: snapshot.notes}
     manifest = Manifest(
         records=snapshot.records,
         env_steps=snapshot.env_steps,
         files={name: _sum_of(content) for name, content in files.items()},
-        run_files={name: file_sum(run / name, snapshot.lengths_bytes.get(name)) for name in run_files(run)},
+        run_files=run_files,
     )
-    create_directory(directory, {**files, MANIFEST: manifest.seal()})
-    sync_directory(run)
-    for old in checkpoints(run)[:-KEPT]:
-        remove_directory(old)
+    return {**files, MANIFEST: manifest.seal()}
 
 
 def checkpoints(run: Path) -> list[Path]:

@@ -30,7 +30,7 @@ def write_file(file: Path, content: bytes) -> None:
 
 
 def create_directory(directory: Path, files: Mapping[str, bytes]) -> None:
-    """Make a directory that holds these files, in one step: with all of them, or not at all.
+    """Make a directory that holds these files, by their path in it, in one step: with all of them, or not at all.
 
     Raises:
         OSError: If it exists and is not empty, cannot be made, or there is no room; nothing is left behind then.
@@ -41,8 +41,10 @@ def create_directory(directory: Path, files: Mapping[str, bytes]) -> None:
         remove_directory(stage)  # left by a process that was killed
         stage.mkdir()
         for name, content in files.items():
+            (stage / name).parent.mkdir(parents=True, exist_ok=True)
             _write(stage / name, content)
-        sync_directory(stage)
+        for folder in {(stage / name).parent for name in files} | {stage}:
+            sync_directory(folder)
         stage.rename(directory)
     except BaseException:
         shutil.rmtree(stage, ignore_errors=True)

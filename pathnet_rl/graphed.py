@@ -4,7 +4,7 @@ An update of small modules is some hundred kernels that take a few microseconds 
 one from Python than to run (tests/benchmarks/cuda_speed.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ class Graphed:
 
     On the CPU it is the function and nothing else. A graph is captured once, so that there the function must do the
     same at every call: draw nothing, branch on no number of a tensor, and find and change (in place) whatever
-    else it works on where it lay in memory. Captures end with the object, or when inputs come in other shapes.
+    else it works on where it lay in memory. A graph ends with the object, or with inputs of another shape or type.
 
     Args:
         function: Of tensors on the device, to tensors.
@@ -44,7 +44,7 @@ class Graphed:
         """Return what the function gives for inputs, which may lie on the CPU."""
         if self._device.type != "cuda":
             return self._function(*inputs)
-        if self._calls and [tensor.shape for tensor in inputs] != [tensor.shape for tensor in self._inputs]:
+        if self._calls and _kinds(inputs) != _kinds(self._inputs):
             self._forget()
         self._calls += 1
         if self._calls <= EAGER_CALLS:
@@ -64,3 +64,7 @@ class Graphed:
             self._outputs = self._function(*self._inputs)
         self._graph = graph
         return graph
+
+
+def _kinds(tensors: Sequence[Tensor]) -> list[tuple[torch.Size, torch.dtype]]:
+    return [(tensor.shape, tensor.dtype) for tensor in tensors]

@@ -38,9 +38,12 @@ class Adam:
     """Adam (Kingma & Ba 2015, arXiv:1412.6980) with a bias correction of its own for every module.
 
     A row whose gradient and state are zero is left as it is, to the bit.
+
+    Attributes:
+        learning_rate: A number, or a float64 tensor of one on the device: a graph follows what is written into it.
     """
 
-    learning_rate: float
+    learning_rate: float | Tensor
     mean_decay: float = 0.9
     square_decay: float = 0.999
     epsilon: float = 1e-8

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -39,7 +40,15 @@ class Run:
     versions: dict[str, str]
 
     @classmethod
-    def create(cls, directory: Path, curriculum: Curriculum, *, device: str, fresh: bool = False) -> "Run":
+    def create(
+        cls,
+        directory: Path,
+        curriculum: Curriculum,
+        *,
+        device: str,
+        fresh: bool = False,
+        beginning: Callable[[dict[str, bytes]], Mapping[str, bytes]] = dict,
+    ) -> "Run":
         """Make the directory and write down what is about to run.
 
         Args:
@@ -47,6 +56,8 @@ class Run:
             curriculum: The resolved curriculum.
             device: Torch device that is used.
             fresh: Take the first free name of ``NAME``, ``NAME-2``, ``NAME-3`` and so on.
+            beginning: Adds to the first files, by name, what another run has learned;
+                see :func:`pathnet_rl.training.find_beginning`.
 
         Raises:
             RunError: If the directory exists (and ``fresh`` is not set) or cannot be made.
@@ -66,7 +77,7 @@ class Run:
             "versions": run.versions,
         }
         try:
-            create_directory(chosen, {CONFIG: (json.dumps(config, indent=1) + "\n").encode()})
+            create_directory(chosen, beginning({CONFIG: (json.dumps(config, indent=1) + "\n").encode()}))
         except OSError as error:
             if error.errno in NO_ROOM:
                 raise
@@ -126,12 +137,15 @@ class Run:
         """
         run = cls.open(directory)
         old, new = run.curriculum.to_dict(), curriculum.to_dict()
-        new |= {"name": old["name"], "tasks": new["tasks"][: len(old["tasks"])]}
+        count = len(old["tasks"])
+        new |= {"name": old["name"], "tasks": new["tasks"][:count]}
         if differing := first_difference(old, new):
             raise RunError(
                 f"{directory} is no beginning of this curriculum: its {differing}; change only what comes after "
                 "its sub-tasks, or train without --from"
             )
+        if count == len(curriculum.tasks):
+            raise RunError(f"{directory} has all these sub-tasks; add some, or go on there with --resume")
         run._require_device(device)
         return run
 
@@ -147,16 +161,27 @@ class Run:
         Raises:
             RunError: If these are no records of this run.
         """
+        mastered = self._mastered(length_bytes)
+        return self._stopped_at(mastered) is not None or len(mastered) == len(self.curriculum.tasks)
+
+    def stopped_at(self, length_bytes: int) -> str | None:
+        """Return the sub-task that ended the run for good: not mastered where ``on_fail`` is stop.
+
+        Raises:
+            RunError: If the first so many bytes are no records of this run.
+        """
+        return self._stopped_at(self._mastered(length_bytes))
+
+    def _stopped_at(self, mastered: Mapping[str, bool]) -> str | None:
+        stops = [task.name for task in self.curriculum.tasks if task.on_fail == "stop"]
+        return next((name for name in stops if not mastered.get(name, True)), None)
+
+    def _mastered(self, length_bytes: int) -> dict[str, bool]:
+        """Return whether each finished sub-task was mastered."""
         path = self.directory / RECORDS
         with path.open("rb") as written:
             records = _read_records(self, path, written.read(length_bytes))
-        mastered = {record.task: record.mastered for record in records if isinstance(record, SubTaskRecord)}
-        for task in self.curriculum.tasks:
-            if task.name not in mastered:
-                return False
-            if task.on_fail == "stop" and not mastered[task.name]:
-                return True
-        return True
+        return {record.task: record.mastered for record in records if isinstance(record, SubTaskRecord)}
 
     def changed_versions(self) -> list[str]:
         """Return the packages that are not those the run was begun with, in words."""

@@ -38,7 +38,8 @@ class SearchSettings(Settings):
     evolution: str = "binary-tournament"
     """Registered name of the evolutionary strategy."""
     population: int = Field(default=8, ge=1, le=1024)
-    """Paths that learn and compete; 1 is never searched: with `warm_share: 1` it continues an earlier winner."""
+    """Paths that learn and compete; one alone is not searched, and continues an earlier winner (`warm_share: 1`) or
+    begins at random (`warm_share: 0`)."""
     trained: Literal["all", "pair"] = "all"
     """Who learns in a generation: `all` members; or a `pair` that has all lanes until one of the two replaces the
     other, as in the paper's supervised experiments."""

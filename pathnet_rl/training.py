@@ -4,17 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pathnet_rl.agent import Agent
-from pathnet_rl.checkpoint import (
-    CheckpointError,
-    Snapshot,
-    Stored,
-    checkpoints,
-    file_sum,
-    newest_whole,
-    write_checkpoint,
-)
+from pathnet_rl.checkpoint import CheckpointError, Stored, checkpoints, files_to_begin_with, newest_whole
 from pathnet_rl.device import make_reproducible
-from pathnet_rl.durable import NO_ROOM, remove_directory, write_file
+from pathnet_rl.durable import NO_ROOM, remove_directory
 from pathnet_rl.listener import Listener
 from pathnet_rl.records import GenerationRecord, Record, SubTaskRecord
 from pathnet_rl.run import CONFIG, RECORDS, RecordFile, Run
@@ -92,51 +84,45 @@ def find_start(run: Run) -> Start:
     return Start(stored, tuple(words))
 
 
-def find_beginning(earlier: Run) -> Stored:
-    """Return what a run has learned, for another that continues its curriculum.
+@dataclass(frozen=True)
+class Beginning:
+    """What a new run begins with: all that another one has learned, as if it had been learned here.
+
+    Attributes:
+        stored: The other run's checkpoint.
+        records: Its records up to there.
+        words: What a person should know of it, a line each.
+    """
+
+    stored: Stored
+    records: bytes
+    words: tuple[str, ...]
+
+    def files(self, first: dict[str, bytes]) -> dict[str, bytes]:
+        """Add the records and a checkpoint to the first files of the new run."""
+        return files_to_begin_with(self.stored, {**first, RECORDS: self.records})
+
+
+def find_beginning(earlier: Run) -> Beginning:
+    """Return what a run has learned, for another one that continues its curriculum; it is only read.
 
     Raises:
-        CheckpointError: If it has learned nothing yet, or no checkpoint is whole.
+        CheckpointError: If it has learned nothing yet, no checkpoint is whole, or it has stopped for good.
     """
+    refusal = f"{earlier.directory} cannot be continued: "
     stored, damages = newest_whole(earlier.directory, needed=(CONFIG, RECORDS))
     if stored is None:
         why = "no checkpoint is whole" if damages else "it has learned nothing yet"
-        raise CheckpointError("\n".join([*damages, f"{earlier.directory} cannot be continued: {why}"]))
-    return stored
-
-
-def take_over(run: Run, earlier: Run, stored: Stored) -> tuple[str, ...]:
-    """Make the first checkpoint of a new run: what an earlier one had learned, as if it had been learned here.
-
-    Args:
-        run: Continues the curriculum of the earlier one; it must be locked.
-        earlier: Is read only.
-        stored: Of :func:`find_beginning`.
-
-    Returns:
-        What a person should know of it, a line each.
-
-    Raises:
-        CheckpointError: If records of the earlier run were lost since.
-        OSError: If there is no room.
-    """
-    expected = stored.manifest.run_files[RECORDS]
-    with (earlier.directory / RECORDS).open("rb") as records:
-        content = records.read(expected.bytes)
-    write_file(run.directory / RECORDS, content)
-    if file_sum(run.directory / RECORDS) != expected:
-        raise CheckpointError(f"{earlier.directory / RECORDS} has been changed; train without --from")
-    snapshot = Snapshot.of(
-        stored.checkpoint,
-        records=stored.manifest.records,
-        env_steps=stored.manifest.env_steps,
-        lengths_bytes={RECORDS: expected.bytes},
-    )
-    write_checkpoint(run.directory, snapshot)
-    words = [f"beginning with what {earlier.directory} has learned"]
+        raise CheckpointError("\n".join([*damages, f"{refusal}{why}"]))
+    length_bytes = stored.manifest.run_files[RECORDS].bytes
+    if name := earlier.stopped_at(length_bytes):
+        raise CheckpointError(f"{refusal}{name} was not mastered (on_fail: stop), so nothing comes after it")
+    words = [f"{damage}; the one before is used" for damage in damages]
+    words.append(f"beginning with what {earlier.directory} has learned")
     if changed := earlier.changed_versions():
         words.append(f"which was begun with {', '.join(changed)}: training all of it now may lead elsewhere")
-    return tuple(words)
+    with (earlier.directory / RECORDS).open("rb") as records:
+        return Beginning(stored, records.read(length_bytes), tuple(words))
 
 
 def train(

@@ -48,11 +48,14 @@ class LivePaths:
     def gather(self) -> None:
         """Take the numbers out of the networks; what was not written back is lost."""
         which = (self.task, self.paths[None], self.heads[None])
+        self._rate, self._rate_is = torch.zeros((), dtype=torch.float64, device=self.net.device), 0.0
         self._rule = replace(self.rule)
+        if isinstance(self._rule, Adam):
+            self._rule = replace(self._rule, learning_rate=self._rate)
         self.working = WorkingSet(self.net, *which, self._rule)
         self._following = WorkingSet(self.target_net, *which)
         self._moved = False
-        self._learning: dict[float, Graphed] = {}  # by largest norm
+        self._learning: tuple[float, Graphed] | None = None
         self._acting: dict[int | None, Graphed] = {}
         self._matrices: dict[int, list[Tensor]] = {}
         self._seen = self._versions()
@@ -108,30 +111,11 @@ class LivePaths:
             return self.values(features)[members, np.arange(len(members))]
         alone = int(members[0]) if (members == members[0]).all() else None
         if alone not in self._acting:
-            act = self._act_together if alone is None else partial(self._act_alone, alone)
+            # On the CPU what a member multiplies by is put together once an update; in a graph it always is.
+            kept = None if torch.device(self.net.device).type == "cuda" else self._matrices
+            act = partial(_act, self.working) if alone is None else partial(_act_alone, self.working, kept, alone)
             self._acting[alone] = Graphed(act, self.net.device)
         return self._acting[alone](features)[0]
-
-    def _act_together(self, features: Tensor) -> tuple[Tensor]:
-        """Run all members, each in as many lanes, ``(lanes, features) -> (lanes, actions)``."""
-        own_lanes = features.unflatten(0, (self.members, -1))
-        return (self.working.forward(own_lanes[None])[0].flatten(0, 1),)
-
-    def _act_alone(self, member: int, hidden: Tensor) -> tuple[Tensor]:
-        """Run one member, ``(batch, features) -> (batch, actions)``, in a third of a working set's calls."""
-        *layers, head = self._matrices_of(member)
-        for matrix, shape in zip(layers, self.net.shapes, strict=True):
-            outputs = torch.addmm(matrix[-1], hidden, matrix[:-1]).relu_()
-            hidden = outputs.unflatten(-1, (-1, shape.units)).sum(-2)  # of the layer's active modules
-        return (torch.addmm(head[-1], hidden, head[:-1]),)
-
-    def _matrices_of(self, member: int) -> list[Tensor]:
-        """Return what a member multiplies by; on the CPU it is put together once an update, in a graph always."""
-        if torch.device(self.net.device).type == "cuda":
-            return self.working.matrices(member)
-        if member not in self._matrices:
-            self._matrices[member] = self.working.matrices(member)
-        return self._matrices[member]
 
     def compare(self, sample: Sample, target_next: Tensor) -> Differences:
         """Return double DQN's differences; see :func:`pathnet_agents.double_dqn.temporal_differences`."""
@@ -142,28 +126,22 @@ class LivePaths:
         """Take one step, where nothing below the modules learns, and return the losses, ``(members,)``."""
         self._heed()
         self._take_rate(learning_rate)
-        if max_norm not in self._learning:
+        if self._learning is None or self._learning[0] != max_norm:
             # Torch's own optimizers count and branch on the CPU: a graph of theirs would repeat their first step.
-            device = self.net.device if isinstance(self.rule, Adam) else "cpu"
-            self._learning[max_norm] = Graphed(partial(self._learn, max_norm), device)
+            device = self.net.device if isinstance(self._rule, Adam) else "cpu"
+            self._learning = (max_norm, Graphed(partial(_learn, self.working, self.target, max_norm), device))
         parts = (sample.observation, sample.action, sample.reward, sample.next_observation, sample.discount)
-        (losses,) = self._learning[max_norm](*parts, target_next)
+        (losses,) = self._learning[1](*parts, target_next)
         self._moved = True
         self._matrices.clear()
         return losses
 
-    def _learn(self, max_norm: float, *tensors: Tensor) -> tuple[Tensor]:
-        *parts, target_next = tensors
-        sample = Sample(*parts)
-        differences = temporal_differences(self.working, self.target, sample, target_next=target_next)
-        losses, gradient = differences.loss(sample)
-        self.working.step(differences.run, gradient, max_norm=max_norm)
-        return (losses,)
-
     def _take_rate(self, learning_rate: float) -> None:
-        if learning_rate != self._rule.learning_rate:
-            self._rule = self.working.optimizer = replace(self._rule, learning_rate=learning_rate)
-            self._learning.clear()
+        if not isinstance(self._rule, Adam):
+            self._rule.learning_rate = learning_rate
+        elif learning_rate != self._rate_is:
+            self._rate.fill_(learning_rate)
+            self._rate_is = learning_rate
 
     def descend(
         self, run: Run, gradient: Tensor, learning_rate: float, others: Sequence[Tensor], max_norm: float
@@ -189,3 +167,36 @@ class LivePaths:
             self._following.write_back()
             self._seen = self._versions()
         return moved
+
+
+# No methods: a graph that held the live paths would keep them alive after their time.
+
+
+def _learn(working: WorkingSet, target: list[Tensor], max_norm: float, *tensors: Tensor) -> tuple[Tensor]:
+    """Take one step; the tensors are a sample's and what the target network sees of what followed."""
+    *parts, target_next = tensors
+    sample = Sample(*parts)
+    differences = temporal_differences(working, target, sample, target_next=target_next)
+    losses, gradient = differences.loss(sample)
+    working.step(differences.run, gradient, max_norm=max_norm)
+    return (losses,)
+
+
+def _act(working: WorkingSet, features: Tensor) -> tuple[Tensor]:
+    """Run all members, each in as many lanes, ``(lanes, features) -> (lanes, actions)``."""
+    own_lanes = features.unflatten(0, (working.paths, -1))
+    return (working.forward(own_lanes[None])[0].flatten(0, 1),)
+
+
+def _act_alone(
+    working: WorkingSet, kept: dict[int, list[Tensor]] | None, member: int, hidden: Tensor
+) -> tuple[Tensor]:
+    """Run one member, ``(batch, features) -> (batch, actions)``, in a third of a working set's calls."""
+    matrices = working.matrices(member) if kept is None or member not in kept else kept[member]
+    if kept is not None:
+        kept[member] = matrices
+    *layers, head = matrices
+    for matrix, shape in zip(layers, working.net.shapes, strict=True):
+        outputs = torch.addmm(matrix[-1], hidden, matrix[:-1]).relu_()
+        hidden = outputs.unflatten(-1, (-1, shape.units)).sum(-2)  # of the layer's active modules
+    return (torch.addmm(head[-1], hidden, head[:-1]),)

@@ -36,9 +36,7 @@ class Device(StrEnum):
 
 DeviceOption = Annotated[
     Device,
-    typer.Option(
-        help="auto: a CUDA device where there is one. Networks as small as the shipped ones learn faster on cpu."
-    ),
+    typer.Option(help="auto: a CUDA device where there is one."),
 ]
 SeedOption = Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Instead of the curriculum's seed.")]
 SetOption = Annotated[

@@ -18,7 +18,6 @@ from pathnet_rl.cli.app import (
 )
 
 if TYPE_CHECKING:
-    from pathnet_rl.checkpoint import Stored
     from pathnet_rl.listener import Listener
     from pathnet_rl.run import Run
     from pathnet_rl.saving import Pace
@@ -71,17 +70,20 @@ def train(
     directory = out or Path("runs") / f"{loaded.name}-seed{loaded.seed}"
     try:
         chosen = choose_device(device)
-        going_on, beginning = resume and directory.exists(), None
+        going_on = resume and directory.exists()
+        words: tuple[str, ...] = ()
         if going_on:
             run = Run.open_to_resume(directory, loaded, device=chosen)
+            words = () if from_ is None else (f"going on in {directory}; --from {from_} is not used",)
+        elif from_ is not None:
+            beginning = find_beginning(Run.open_to_continue(from_, loaded, device=chosen))
+            run = Run.create(directory, loaded, device=chosen, fresh=fresh, beginning=beginning.files)
+            going_on, words = True, beginning.words
         else:
-            if from_ is not None:
-                earlier = Run.open_to_continue(from_, loaded, device=chosen)
-                beginning = (earlier, find_beginning(earlier))
             run = Run.create(directory, loaded, device=chosen, fresh=fresh)
     except (CheckpointError, ConfigurationError, DeviceError, RunError) as error:
         refuse(error)
-    _train(run, Pace(every_minutes, every_env_steps), resume=going_on, beginning=beginning)
+    _train(run, Pace(every_minutes, every_env_steps), resume=going_on, words=words)
 
 
 @answers_signals
@@ -104,7 +106,7 @@ def resume(
     _train(opened, Pace(every_minutes, every_env_steps), resume=True)
 
 
-def _train(run: "Run", pace: "Pace", *, resume: bool, beginning: "tuple[Run, Stored] | None" = None) -> None:
+def _train(run: "Run", pace: "Pace", *, resume: bool, words: tuple[str, ...] = ()) -> None:
     from rich.console import Console as Screen
 
     from pathnet_rl.agent import AgentError
@@ -113,16 +115,15 @@ def _train(run: "Run", pace: "Pace", *, resume: bool, beginning: "tuple[Run, Sto
     from pathnet_rl.interruption import Interrupted
     from pathnet_rl.lock import LockError, sole_writer
     from pathnet_rl.run import RunError
-    from pathnet_rl.training import find_start, take_over
+    from pathnet_rl.training import find_start
     from pathnet_rl.training import train as train_run
 
     screen = Screen()
     try:
         with sole_writer(run.directory):
-            taken = take_over(run, *beginning) if beginning else ()
-            start = find_start(run) if resume or beginning else None
-            for words in (*taken, *(start.words if start else ())):
-                typer.echo(words)
+            start = find_start(run) if resume else None
+            for line in (*words, *(start.words if start else ())):
+                typer.echo(line)
             finished = train_run(run, _listeners(run, run.device), device=run.device, start=start, pace=pace)
     except (CheckpointError, LockError, RunError) as error:
         refuse(error)

@@ -12,6 +12,7 @@ import pytest
 import torch
 from durable_runs import assert_same_run
 from make_networks import heads_of, make_paths
+from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.utils import LinearSchedule
 
 from pathnet_agents import PathNetDQN
@@ -32,6 +33,7 @@ SHORT = [
 OPTIONS = {  # every one that has arithmetic of its own
     "usual": [],
     "others": ["agent.prioritized=true", "agent.dueling=true", "agent.double=false", "agent.return_steps=1"],
+    "hard": ["agent.target_update=hard", "agent.target_interval_updates=20", "agent.exploration=ensemble"],
     "fine-tune": ["agent.transfer=fine-tune"],
     "progressive": ["agent.transfer=progressive"],
 }
@@ -182,13 +184,17 @@ def test_path_net_dqn_learns_on_cuda_and_is_loaded_on_the_cpu(tmp_path):
     assert loaded.paths == model.paths
 
 
-def test_path_net_dqn_learns_by_graphs_what_it_does_by_single_launches(monkeypatch):
+@pytest.mark.parametrize("envs", [1, 8])
+def test_path_net_dqn_learns_by_graphs_what_it_does_by_single_launches(monkeypatch, envs):
     def parameters():
         model = PathNetDQN(
-            "PathNetPolicy", "CartPole-v1", device="cuda", seed=0, learning_starts=100, search_steps=600,
-            generation_steps=150, learning_rate=LinearSchedule(1e-3, 5e-4, 0.3), policy_kwargs={"modules": 8},
+            "PathNetPolicy", make_vec_env("CartPole-v1", envs), device="cuda", seed=0, learning_starts=100,
+            search_steps=600, generation_steps=150, learning_rate=LinearSchedule(1e-3, 5e-4, 0.3), gradient_steps=8,
+            policy_kwargs={"modules": 8, "population": 4},
         )  # fmt: skip
-        return [parameter.detach().clone() for parameter in model.learn(1_500).q_net.parameters()]
+        model.learn(1_500)
+        model.set_parameters(model.get_parameters())  # what has been captured is of other tensors now
+        return [parameter.detach().clone() for parameter in model.learn(500).q_net.parameters()]
 
     by_graphs = parameters()
     monkeypatch.setattr("pathnet_rl.graphed.EAGER_CALLS", 10**9)

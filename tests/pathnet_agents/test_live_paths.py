@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -75,6 +78,19 @@ def gradients_by_torch(live, made, others):
     with_ones = torch.cat((hidden, torch.ones(*hidden.shape[:-1], 1)), dim=-1)
     loss = (with_ones @ values[-1][0]).square().sum()
     return torch.autograd.grad(loss, [*values, *others], materialize_grads=True)
+
+
+def test_live_paths_that_are_replaced_are_gone_at_once(live):
+    gone = weakref.ref(live.working)
+    descend(live, make_sample(), 0.1)
+    live.values_by_lane(draw(MEMBERS, FEATURES), np.arange(MEMBERS))
+    live.values_by_lane(draw(1, FEATURES), np.array([1]))
+    gc.disable()  # no cycle of references keeps them
+    try:
+        live.gather()
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("members", [[1], [2, 2], [0, 1, 2], [0, 0, 1, 1, 2, 2], [2, 0]])

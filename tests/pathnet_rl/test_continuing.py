@@ -1,11 +1,18 @@
 """Runs that begin with what another one has learned: ``train LONGER --from RUN``."""
 
 import json
+import shutil
 import signal
+import sys
 import time
+from pathlib import Path
 
 import pytest
-from durable_runs import CURRICULUM, assert_same_run, records_of, run, start, state_of
+from durable_runs import CURRICULUM, assert_same_run, install_fake_agent, records_of, run, start, state_of
+
+from pathnet_rl.curriculum import load_curriculum
+from pathnet_rl.run import Run
+from pathnet_rl.training import find_beginning, find_start
 
 FOUR = "  - {name: four, env: CartPole-v1, advance: {measure: mean_return, threshold: 0.9}}\n"
 ONE = "{name: one, env: CartPole-v1, advance: {measure: mean_return, threshold: 0.9}}"
@@ -26,7 +33,10 @@ def shared(tmp_path_factory):
     (folder / "fake.yaml").write_text(CURRICULUM % "", encoding="utf-8")
     run(folder, "train", "fake.yaml", "--out", "short")
     run(folder, "train", longer(folder), "--out", "whole")
-    return folder
+    install_fake_agent(folder)
+    sys.path.insert(0, str(folder))
+    yield folder
+    sys.path.remove(str(folder))
 
 
 def records_of_whole_lines(directory):
@@ -73,6 +83,34 @@ def test_after_a_kill_it_is_resumed_like_any_other(shared, tmp_path):
     assert_same_run(tmp_path / "more", shared / "whole")
 
 
+def test_it_begins_in_one_step_or_not_at_all(shared, tmp_path, monkeypatch):
+    found = find_beginning(Run.open(shared / "short"))
+    curriculum = load_curriculum(longer(tmp_path))
+    rename = Path.rename
+    monkeypatch.setattr(Path, "rename", lambda *_: pytest.fail("killed here"))
+    with pytest.raises(pytest.fail.Exception):
+        Run.create(tmp_path / "more", curriculum, device="cpu", beginning=found.files)
+    assert not (tmp_path / "more").exists()
+    monkeypatch.setattr(Path, "rename", rename)
+    made = Run.create(tmp_path / "more", curriculum, device="cpu", beginning=found.files)
+    assert "going on after 1,500 environment steps" in find_start(made).words[0]
+
+
+def test_where_the_run_exists_it_is_gone_on_with_and_that_is_said(shared, tmp_path):
+    words = ["train", longer(tmp_path), "--from", shared / "short", "--out", "more", "--resume"]
+    run(tmp_path, *words)
+    assert f"--from {shared / 'short'} is not used" in run(tmp_path, *words)
+
+
+def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(shared, tmp_path):
+    shutil.copytree(shared / "short", tmp_path / "short")
+    newest = sorted((tmp_path / "short" / "checkpoints").iterdir())[-1] / "notes.json"
+    newest.write_bytes(newest.read_bytes()[:-1])
+    said = run(tmp_path, "train", longer(tmp_path), "--from", "short", "--out", "more")
+    assert "notes.json is cut off after" in said and "; the one before is used" in said
+    assert_same_run(tmp_path / "more", shared / "whole")
+
+
 def test_the_first_checkpoint_is_the_other_runs_last(shared, tmp_path):
     run(tmp_path, "train", longer(tmp_path), "--from", shared / "short", "--out", "more")
     first, _ = sorted((tmp_path / "more" / "checkpoints").iterdir())[-2:]
@@ -95,6 +133,17 @@ def test_the_first_checkpoint_is_the_other_runs_last(shared, tmp_path):
 def test_another_beginning_is_refused_and_nothing_is_made(shared, tmp_path, options, words):
     said = run(tmp_path, "train", longer(tmp_path), "--from", shared / "short", "--out", "x", *options, status=2)
     assert words in " ".join(said.split())
+    assert not (tmp_path / "x").exists()
+
+
+def test_what_ended_for_good_or_has_all_sub_tasks_is_refused(shared, tmp_path):
+    text = (CURRICULUM % ", mastered: false").replace("threshold: 0.9}}", "threshold: 0.9}, on_fail: stop}", 1)
+    (tmp_path / "fake.yaml").write_text(text, encoding="utf-8")
+    run(tmp_path, "train", "fake.yaml", "--out", "stopped")
+    said = run(tmp_path, "train", longer(tmp_path, text + FOUR), "--from", "stopped", "--out", "x", status=2)
+    assert "stopped cannot be continued: one was not mastered (on_fail: stop), so nothing comes after it" in said
+    said = run(tmp_path, "train", shared / "fake.yaml", "--from", shared / "short", "--out", "x", status=2)
+    assert "has all these sub-tasks; add some, or go on there with --resume" in said
     assert not (tmp_path / "x").exists()
 
 

@@ -24,14 +24,19 @@ def test_a_directory_is_there_with_all_of_its_files_or_not_at_all(tmp_path, monk
     }
     with pytest.raises(OSError, match="not empty"):
         create_directory(tmp_path / "deep" / "one", {"x": b"3"})
-    with pytest.raises(FileNotFoundError):
-        create_directory(tmp_path / "two", {"x": b"3", "not/there": b"4"})
+    with pytest.raises(FileExistsError):
+        create_directory(tmp_path / "two", {"x": b"3", "x/there": b"4"})
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == [
         "deep",
         "deep/one",
         "deep/one/x",
         "deep/one/y",
     ]
+
+
+def test_files_may_lie_deeper_in_a_directory(tmp_path):
+    create_directory(tmp_path / "one", {"x": b"1", "a/b/y": b"2"})
+    assert (tmp_path / "one" / "a" / "b" / "y").read_bytes() == b"2"
 
 
 def test_everything_is_synced_before_a_name_appears(tmp_path, monkeypatch):

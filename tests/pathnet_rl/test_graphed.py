@@ -1,5 +1,6 @@
 """On the CPU; what a CUDA device does is in tests/acceptance/test_cuda.py."""
 
+import threading
 from copy import deepcopy
 
 import pytest
@@ -30,10 +31,12 @@ def test_on_the_cpu_it_is_the_function_and_nothing_else(device):
     assert add(torch.ones(3, 2)[0])[0] is adder.total
 
 
-def test_a_copy_works_on_a_copy_of_what_the_function_changes():
+def test_a_copy_works_on_a_copy_of_what_the_function_changes_and_has_no_graph():
     adder = Adder()
     add = Graphed(adder.add, "cpu")
     add(torch.ones(2))
+    add._graph = threading.Lock()  # can no more be copied than a graph
     copied = deepcopy(add)
+    assert copied._graph is None
     assert copied(torch.ones(2))[0].tolist() == [2, 2]
     assert adder.total.tolist() == [1, 1]
