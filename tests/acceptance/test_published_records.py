@@ -97,6 +97,17 @@ def test_the_differences_in_the_text_are_what_the_records_give(comparison):
             ",.0f",
         ),
         ("mean success of all sub-tasks: no-warm-start - pathnet", "all twelve it is -.10 (-.11 to -.08", ".2f"),
+        (
+            "mean success of all sub-tasks: no-search - pathnet",
+            "success of all twelve changes by -.07 (-.17 to .02",
+            ".2f",
+        ),
+        (
+            "environment steps of the run: no-search - pathnet",
+            "steps of the run by 100,318 (-237,763 to 438,400",
+            ",.0f",
+        ),
+        ("final evaluation of the target: no-search - pathnet", "ends alike, 6 higher (-5 to 16", ".0f"),
         ("final evaluation: pathnet - progressive", "Land ends 17 lower than with `pathnet` (4 to 30", ".0f"),
     ):
         spelled = spell(effects[question].difference, form).replace("0.", ".").rstrip(")")
@@ -119,6 +130,7 @@ def test_the_table_of_sub_tasks_is_what_the_records_give(comparison):
 def test_nothing_was_forgotten_and_the_report_can_be_written_again(study):
     page = write_report(study).read_text(encoding="utf-8")
     assert "no-warm-start: exactly 0 in all 110 evaluations" in page
+    assert "no-search: exactly 0 in all 110 evaluations" in page
     assert "pathnet: exactly 0 in all 110 evaluations" in page
     assert "progressive: exactly 0 in all 110 evaluations" in page
     assert "success of all sub-tasks in the end: pathnet - fine-tune" in page
