@@ -1,5 +1,6 @@
 """The screen: one live display while training, plain lines where there is no terminal, tables at the end."""
 
+import time
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from itertools import zip_longest
@@ -17,6 +18,7 @@ from pathnet_rl.records import Evaluation, GenerationRecord, SubTaskRecord
 from pathnet_rl.settings import NetworkSettings, SubTaskSettings
 
 REFRESHES_PER_S = 4
+QUIET_S = 30  # without a terminal, at most about so long without a line
 UNKNOWN = "-"
 
 
@@ -26,10 +28,12 @@ class ConsoleListener:
     Args:
         heading: What is trained, where and with what, in one line.
         console: Where to show it; standard output by default.
+        known: How many records come first that are no news, since they were made before.
     """
 
-    def __init__(self, heading: str, console: Console | None = None) -> None:
-        self._heading, self._console = heading, console or Console()
+    def __init__(self, heading: str, console: Console | None = None, *, known: int = 0) -> None:
+        self._heading, self._console, self._known = heading, console or Console(), known
+        self._said = time.monotonic()
         self._live: Live | None = None
         self._tasks: Sequence[SubTaskSettings] = ()
         self._latest: dict[str, GenerationRecord] = {}
@@ -45,12 +49,15 @@ class ConsoleListener:
             self._say(self._heading)
 
     def generation(self, record: GenerationRecord) -> None:
-        """Show a generation; without a terminal only what was decided in it."""
+        """Show a generation; without a terminal what was decided in it, and now and then where it stands."""
         self._latest[record.task] = record
         if self._live is not None:
             self._live.update(self._view())
-        elif record.why is not None:
-            self._say(f"{record.task} {record.env_steps:,}: {record.why}")
+        elif self._is_news():
+            if record.why is not None:
+                self._say(f"{record.task} {record.env_steps:,}: {record.why}")
+            elif time.monotonic() - self._said >= QUIET_S:
+                self._say(f"{_standing(record)}, {_practised(record)}")
 
     def sub_task(self, record: SubTaskRecord) -> None:
         """Show a finished sub-task."""
@@ -58,10 +65,14 @@ class ConsoleListener:
         if self._live is not None:
             self._live.update(self._view())
         else:
-            steps = f"{record.env_steps:,} environment steps"
-            self._say(
-                f"{record.task} done: {verdict(record)}, {outcome(record.evaluation, interval=False)}, {steps}"
-            )
+            done = "done" if self._is_news() else "done before"
+            figures = f"{outcome(record.evaluation, interval=False)} on other seeds"
+            self._say(f"{record.task} {done}: {verdict(record)}, {figures}, {record.env_steps:,} environment steps")
+
+    def _is_news(self) -> bool:
+        """Count a record, and say whether it has just been made."""
+        self._known -= 1
+        return self._known < 0
 
     def end(self) -> None:
         """Leave the last view on the screen."""
@@ -69,6 +80,7 @@ class ConsoleListener:
             self._live.stop()
 
     def _say(self, line: str) -> None:
+        self._said = time.monotonic()
         self._console.print(line, soft_wrap=True, highlight=False, markup=False)
 
     def _view(self) -> Group:
@@ -109,10 +121,7 @@ class ConsoleListener:
             return []
         record = running[-1]
         left = timedelta(seconds=round(self._env_steps_left(record) / max(record.env_steps_per_s, 1e-9)))
-        lines = [
-            f"{record.task}: {record.env_steps:,} of {record.budget_env_steps:,} environment steps, "
-            f"{record.env_steps_per_s:,.0f} a second, epsilon {record.epsilon:.2f}, at most {left} left for all"
-        ]
+        lines = [f"{_standing(record)}, epsilon {record.epsilon:.2f}, at most {left} left for all"]
         if record.why is not None:
             lines.append(record.why)
         return [Text(line, overflow="fold") for line in lines]
@@ -120,6 +129,16 @@ class ConsoleListener:
     def _env_steps_left(self, record: GenerationRecord) -> int:
         later = sum(task.budget_env_steps for task in self._tasks[record.task_index + 1 :])
         return max(record.budget_env_steps - record.env_steps, 0) + later
+
+
+def _standing(record: GenerationRecord) -> str:
+    budget = max(record.budget_env_steps, record.env_steps)  # the last generation is a whole one
+    steps = f"{record.env_steps:,} of {budget:,} environment steps"
+    return f"{record.task}: {steps}, {record.env_steps_per_s:,.0f} a second"
+
+
+def _practised(record: GenerationRecord) -> str:
+    return f"success {number(record.success_rate, '.0%')}, return {number(record.mean_return, '.4g')} in training"
 
 
 def verdict(record: SubTaskRecord) -> str:
@@ -135,7 +154,9 @@ def number(value: float | None, form: str) -> str:
 def summary_table(records: Iterable[SubTaskRecord]) -> Table:
     """Return what a training found, sub-task by sub-task: held-out success, path, reuse, capacity."""
     table = Table(
-        title="Sub-tasks, over 100 greedy episodes on held-out seeds", title_justify="left", box=SIMPLE_HEAD
+        title="Sub-tasks, over 100 greedy episodes on held-out seeds, others than those that verified them",
+        title_justify="left",
+        box=SIMPLE_HEAD,
     )
     for name in ("sub-task", "layer", "path"):
         table.add_column(name, no_wrap=True)

@@ -123,8 +123,11 @@ def _search_complaints(network: NetworkSettings, search: SearchSettings) -> Iter
         message = f'"{search.evolution}" is not registered; {nearest(search.evolution, EVOLUTIONS)}'
         yield Complaint(("search", "evolution"), message)
     if search.population == 1 and search.warm_share not in (0, 1):
-        message = f"{search.warm_share:g} of one path is none; give 1, or 0 to begin with a random one"
-        yield Complaint(("search", "warm_share"), message)
+        message = (
+            f"1 path with warm_share={search.warm_share:g} of it warm; give warm_share: 1 too, to continue earlier "
+            "paths, or 0, to begin at random"
+        )
+        yield Complaint(("search", "population"), message)
     if network.active > network.modules:
         message = f"{network.active} is above network.modules={network.modules}; give that or less"
         yield Complaint(("network", "active"), message)

@@ -141,11 +141,11 @@ class Run:
         new |= {"name": old["name"], "tasks": new["tasks"][:count]}
         if differing := first_difference(old, new):
             raise RunError(
-                f"{directory} is no beginning of this curriculum: its {differing}; change only what comes after "
-                "its sub-tasks, or train without --from"
+                f"{directory} is no beginning of this curriculum: its {differing}; what it has learned stays, and "
+                "sub-tasks can only be added: give a run that ends before the change, or train without --from"
             )
         if count == len(curriculum.tasks):
-            raise RunError(f"{directory} has all these sub-tasks; add some, or go on there with --resume")
+            raise RunError(f"{directory} has all these sub-tasks: add one, or pathnet-rl resume {directory}")
         run._require_device(device)
         return run
 

@@ -132,8 +132,8 @@ class CurriculumAgent:
             index=index,
             warm=bool(self.finished) and transfer.begins_warm,
         )
-        if state is None and self.dqn.transfer == "freeze" and not any(transfer.free_modules()):
-            sub_task.why.append("all modules are frozen: only a head can be learned; give more network.modules")
+        if state is None and self.dqn.transfer == "freeze":
+            sub_task.why += _shortage(transfer.free_modules())
         if state is None and self._replay is not None:
             sub_task.replay.adopt(self._replay)
         ancestor = self._ancestor(sub_task) if state is None else self._named(state[0]["ancestor"])
@@ -289,3 +289,13 @@ class CurriculumAgent:
         if len(path) != self.network.layers or path.max() >= self.network.modules or path.min() < EMPTY:
             raise ValueError(f"{modules} is no path of this network")
         return path
+
+
+def _shortage(free: list[int]) -> list[str]:
+    """Say which layers have no open modules, where any have none."""
+    full = [str(layer) for layer, modules in enumerate(free, start=1) if not modules]
+    if not full:
+        return []
+    if len(full) == len(free):
+        return ["all modules are frozen: only a head can be learned; give more network.modules"]
+    return [f"all modules of layer {' and '.join(full)} are frozen; give more network.modules"]

@@ -70,6 +70,8 @@ def train(
     directory = out or Path("runs") / f"{loaded.name}-seed{loaded.seed}"
     try:
         chosen = choose_device(device)
+        if from_ is not None and _lies_in(directory, from_, fresh=fresh):
+            refuse(f"{directory} is where to begin from, and only read; give another name, or --out")
         going_on = resume and directory.exists()
         words: tuple[str, ...] = ()
         if going_on:
@@ -84,6 +86,12 @@ def train(
     except (CheckpointError, ConfigurationError, DeviceError, RunError) as error:
         refuse(error)
     _train(run, Pace(every_minutes, every_env_steps), resume=going_on, words=words)
+
+
+def _lies_in(directory: Path, earlier: Path, *, fresh: bool) -> bool:
+    """Say whether a new run would lie in an earlier one, or be it, where no other name is taken."""
+    here, there = directory.resolve(), earlier.resolve()
+    return here.is_relative_to(there) and not (fresh and here == there)
 
 
 @answers_signals
@@ -124,7 +132,8 @@ def _train(run: "Run", pace: "Pace", *, resume: bool, words: tuple[str, ...] = (
             start = find_start(run) if resume else None
             for line in (*words, *(start.words if start else ())):
                 typer.echo(line)
-            finished = train_run(run, _listeners(run, run.device), device=run.device, start=start, pace=pace)
+            known = start.stored.manifest.records if start and start.stored else 0
+            finished = train_run(run, _listeners(run, known), device=run.device, start=start, pace=pace)
     except (CheckpointError, LockError, RunError) as error:
         refuse(error)
     except AgentError as error:
@@ -142,12 +151,12 @@ def _train(run: "Run", pace: "Pace", *, resume: bool, words: tuple[str, ...] = (
     )
 
 
-def _listeners(run: "Run", device: str) -> "list[Listener]":
+def _listeners(run: "Run", known: int) -> "list[Listener]":
     from pathnet_rl.console import ConsoleListener
     from pathnet_rl.picture import PictureFiles
     from pathnet_rl.run import PICTURES
     from pathnet_rl.tensorboard import TensorBoardListener
 
-    heading = f"{run.curriculum.name}, seed {run.curriculum.seed}, on {device}, into {run.directory}"
+    heading = f"{run.curriculum.name}, seed {run.curriculum.seed}, on {run.device}, into {run.directory}"
     pictures = PictureFiles(run.directory / PICTURES)
-    return [TensorBoardListener(run.directory), pictures, ConsoleListener(heading)]
+    return [TensorBoardListener(run.directory), pictures, ConsoleListener(heading, known=known)]

@@ -547,12 +547,19 @@ def test_a_lost_member_is_replaced_by_a_copy_of_the_best_and_counted():
     assert agent.transfer.net.heads["spin"].values_rmk.isfinite().all()
 
 
-def test_a_sub_task_that_finds_no_open_module_says_so():
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        ([0, 1, 2], "all modules are frozen: only a head can be learned; give more network.modules"),
+        ([0, 2], "all modules of layer 1 and 3 are frozen; give more network.modules"),
+    ],
+)
+def test_a_sub_task_that_finds_no_open_module_says_so(layers, words):
     agent = make_agent()
     learn(agent, sub_task())
-    agent.transfer.net.frozen_rlm[:] = True
+    agent.transfer.net.frozen_rlm[:, layers] = True
     first = next(agent.learn_task(sub_task("upright", "Upright", advance=NEVER)))
-    assert "all modules are frozen: only a head can be learned; give more network.modules" in first.why
+    assert words in first.why
 
 
 def test_the_flights_that_find_an_ancestor_are_in_its_seconds(monkeypatch):

@@ -37,7 +37,7 @@ def test_without_a_terminal_decisions_and_results_are_plain_lines():
     assert lines == [
         "lander, seed 0",
         "hover 16,000: level up to 0.4: so",
-        "hover done: mastered, success 95%, return 213.4, 25,600 environment steps",
+        "hover done: mastered, success 95%, return 213.4 on other seeds, 25,600 environment steps",
     ]
 
 
@@ -59,6 +59,25 @@ def test_the_live_display_shows_which_sub_task_has_begun():
 def test_a_display_without_any_figures_yet_has_no_nonsense_in_it():
     nothing = generation(success_rate=None, mean_return=None, fitness_best=None, level=None)
     assert "None" not in shown(nothing, terminal=True)
+
+
+def test_without_a_terminal_a_quiet_training_is_heard_of_now_and_then(monkeypatch):
+    monkeypatch.setattr("pathnet_rl.console.QUIET_S", 0.0)
+    lines = shown(generation(env_steps=62_000), terminal=False).splitlines()
+    assert lines[1] == (
+        "hover: 62,000 of 62,000 environment steps, 1,500 a second, success 61%, return -0.25 in training"
+    )
+
+
+def test_what_was_known_before_is_no_news():
+    console = Console(file=io.StringIO(), width=200)
+    listener = ConsoleListener("lander", console, known=2)
+    listener.begin("lander", TASKS, NetworkSettings())
+    listener.generation(generation(why="consolidating"))
+    listener.sub_task(sub_task())
+    listener.generation(generation(task="land", why="level up"))
+    told = console.file.getvalue().splitlines()
+    assert [line.split(":")[0] for line in told] == ["lander", "hover done before", "land 12,800"]
 
 
 @pytest.mark.parametrize("width", [80, 100, 160])

@@ -52,6 +52,11 @@ def test_what_is_added_is_learned_as_if_it_had_been_there_from_the_start(shared,
     said = run(tmp_path, "train", longer(tmp_path), "--from", shared / "short", "--out", "more")
     assert f"beginning with what {shared / 'short'} has learned" in said
     assert "going on after 1,500 environment steps" in said
+    lines = [line.partition(",")[0] for line in said.splitlines()]
+    assert [line for line in lines if " done" in line] == [
+        *(f"{name} done before: mastered" for name in ("one", "two", "three")),
+        "four done: mastered",
+    ]
     assert_same_run(tmp_path / "more", shared / "whole")
     assert files_of(shared / "short") == before
     assert json.loads((tmp_path / "more" / "config.json").read_text())["curriculum"]["name"] == "longer"
@@ -124,7 +129,7 @@ def test_the_first_checkpoint_is_the_other_runs_last(shared, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--seed=1"], "is no beginning of this curriculum: its seed is 0, not 1; change only what comes after"),
+        (["--seed=1"], "is no beginning of this curriculum: its seed is 0, not 1; what it has learned stays"),
         (["--set=network.modules=4"], "its network.modules is 3, not 4"),
         (["--set=tasks.two.budget_env_steps=7"], "its tasks[1].budget_env_steps is"),
         ([f"--set=tasks=[{ONE}]"], "its tasks are 3, not 1"),
@@ -143,8 +148,19 @@ def test_what_ended_for_good_or_has_all_sub_tasks_is_refused(shared, tmp_path):
     said = run(tmp_path, "train", longer(tmp_path, text + FOUR), "--from", "stopped", "--out", "x", status=2)
     assert "stopped cannot be continued: one was not mastered (on_fail: stop), so nothing comes after it" in said
     said = run(tmp_path, "train", shared / "fake.yaml", "--from", shared / "short", "--out", "x", status=2)
-    assert "has all these sub-tasks; add some, or go on there with --resume" in said
+    assert "short has all these sub-tasks: add one, or pathnet-rl resume " in said
     assert not (tmp_path / "x").exists()
+
+
+def test_the_run_itself_is_no_place_for_what_continues_it(shared, tmp_path):
+    before = files_of(shared / "short")
+    for out in ("short", "short/inside"):
+        for more in ([], ["--resume"]):
+            words = ["train", longer(tmp_path), "--from", shared / "short", "--out", shared / out, *more]
+            assert "is where to begin from, and only read; give" in run(tmp_path, *words, status=2)
+    words = ["train", longer(tmp_path), "--from", shared / "short", "--out", shared / "short", "--fresh"]
+    assert "short-2" in run(tmp_path, *words)
+    assert files_of(shared / "short") == before
 
 
 def test_what_has_learned_nothing_or_is_damaged_is_refused(shared, tmp_path):

@@ -84,7 +84,11 @@ BAD = [
     ("{modules: 20}", "{moduls: 20}", "c.yaml:3: network.moduls: is no key here; nearest: modules"),
     ("{modules: 20}", "{modules: 10000000000}", "c.yaml:3: network.modules: 10000000000 is out of range"),
     ("{modules: 20}", "20", "c.yaml:3: network: 20 is a whole number; give a mapping"),
-    ("population: 4", "population: 1", "search.warm_share: 0.5 of one path is none; give 1, or 0 to begin with a"),
+    (
+        "population: 4",
+        "population: 1",
+        "search.population: 1 path with warm_share=0.5 of it warm; give warm_share: 1",
+    ),
     ("population: 4", "population: 5", "c.yaml:5: agent.lanes: 8 lanes cannot be spread evenly over"),
     (
         "population: 4",
