@@ -154,7 +154,7 @@ def number(value: float | None, form: str) -> str:
 def summary_table(records: Iterable[SubTaskRecord]) -> Table:
     """Return what a training found, sub-task by sub-task: held-out success, path, reuse, capacity."""
     table = Table(
-        title="Sub-tasks, over 100 greedy episodes on held-out seeds, others than those that verified them",
+        title="Sub-tasks, over 100 greedy episodes on other held-out seeds",
         title_justify="left",
         box=SIMPLE_HEAD,
     )
