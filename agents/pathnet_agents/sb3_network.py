@@ -184,6 +184,11 @@ class PathQNetwork(PathModule):
         self._seen: list[int] = []
         self.bind()
 
+    def extra_repr(self) -> str:
+        """Say what ``print`` shows beside the features extractor: modules are no submodules of Torch."""
+        sizes = f"net_arch={self.net_arch}, modules={self.modules_a_layer}, active={self.active}"
+        return f"{sizes}, heads={list(self.net.heads)}"
+
     def _make_net(self, device: str) -> PathNet:
         inputs = [self.features_extractor.features_dim, *self.net_arch]
         return PathNet(

@@ -171,3 +171,8 @@ def test_heads_begin_about_as_small_as_dqns_last_layer():
     last = DQN("MlpPolicy", "CartPole-v1", seed=0).q_net.q_net[-1]
     assert isinstance(last, nn.Linear) and last.in_features == 64
     assert float(heads.weight_rmio.abs().max()) == pytest.approx(float(last.weight.detach().abs().max()), rel=0.1)
+
+
+def test_what_is_printed_tells_of_modules_and_heads():
+    printed = str(make_model().policy.q_net)
+    assert "net_arch=[16, 16], modules=8, active=3, heads=['task-1']" in printed
