@@ -35,10 +35,9 @@ class Graphed:
         self._graph: torch.cuda.CUDAGraph | None = None
         self._calls = 0
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __reduce__(self) -> tuple[Any, ...]:
         """Leave the graph behind: a copy, in memory or in a file, captures its own."""
-        kept = {"_function": self._function, "_device": self._device}
-        return kept | {"_inputs": [], "_outputs": (), "_graph": None, "_calls": 0}
+        return Graphed, (self._function, self._device)
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Return what the function gives for inputs, which may lie on the CPU."""

@@ -131,3 +131,10 @@ def temporal_differences(
         target = sample.reward + sample.discount * next_value[0, :, :, 0]
         value = action_values(run.outputs[0], actions).gather(-1, sample.action[..., None])[..., 0]
     return Differences(run, value, target, actions)
+
+
+@torch.no_grad()
+def follow(target: list[Tensor], online: list[Tensor], share: float) -> None:
+    """Let a share of the online network's numbers flow into the target network's."""
+    for slow, quick in zip(target, online, strict=True):
+        slow.lerp_(quick, share)

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pathnet_agents.double_dqn import Differences, temporal_differences
+from pathnet_agents.double_dqn import Differences, follow, temporal_differences
 from pathnet_agents.replay import Sample
 from pathnet_agents.sb3_optimizer import Rule
 from pathnet_rl.graphed import Graphed
@@ -152,11 +152,9 @@ class LivePaths:
         self._matrices.clear()
         return self.working.step(run, gradient, others, max_norm)
 
-    @torch.no_grad()
     def update_target(self, share: float) -> None:
         """Let a share of the online network flow into the target network."""
-        for slow, online in zip(self.target, self.working.values, strict=True):
-            slow.lerp_(online, share)
+        follow(self.target, self.working.values, share)
         self._moved = True
 
     def write_back(self) -> bool:

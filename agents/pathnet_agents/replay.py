@@ -44,7 +44,7 @@ class Drawn(NamedTuple):
     """
 
     places: Tensor
-    weight: Tensor | None = None
+    weight: Tensor | None
 
 
 def _alone(observation_bi: Tensor) -> Tensor:
@@ -90,6 +90,7 @@ class Replay:
         self.reward = torch.empty(self.rows, lanes, device=device)
         self.ended = torch.empty(self.rows, lanes, device=device)  # 1 on an episode's last step
         self.terminated = torch.empty(self.rows, lanes, device=device)  # 1 where nothing is left to gain
+        self._ahead = torch.arange(steps)
         self._discounts = discount ** torch.arange(steps + 1, device=device)
         self.priority = torch.zeros(self.rows, lanes, device=device) if prioritized else None
         self._largest_priority = 1.0
@@ -127,10 +128,10 @@ class Replay:
             raise ValueError(f"{self._stored_rows} steps are stored, a sample spans {self.steps}")
         drawn, weight = self._draw(starts, paths * batch)
         oldest = self._next_row - self._stored_rows
-        ahead = torch.arange(self.steps, device=drawn.device)
-        rows = (oldest + (drawn // self.lanes)[:, None] + ahead) % self.rows
+        rows = (oldest + (drawn // self.lanes)[:, None] + self._ahead.to(drawn.device)) % self.rows
         places = rows * self.lanes + (drawn % self.lanes)[:, None]
-        return Drawn(*(tensor.unflatten(0, (paths, batch)) for tensor in (places, weight) if tensor is not None))
+        shape = (paths, batch)
+        return Drawn(places.unflatten(0, shape), None if weight is None else weight.unflatten(0, shape))
 
     def sample(self, places_pbs: Tensor, weight: Tensor | None = None) -> Sample:
         """Return the transitions that :meth:`draw` has drawn."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pathnet_agents.double_dqn import action_values, temporal_differences
+from pathnet_agents.double_dqn import action_values, follow, temporal_differences
 from pathnet_agents.exploration import Exploration
 from pathnet_agents.greedy import GreedyPolicy, summarise
 from pathnet_agents.lane_env import Recipe
@@ -159,9 +159,9 @@ class SubTask:
         """Step every lane once with its member's action and store what happened."""
         observation = torch.from_numpy(self.lanes.observation)
         everyone = self.dqn.exploration == "ensemble" and paths > 1
-        shape = (paths, *observation.shape) if everyone else (paths, -1, observation.shape[-1])
+        seen_pbi = observation.expand(paths, -1, -1) if everyone else observation.unflatten(0, (paths, -1))
         with torch.inference_mode():
-            (values_pba,) = values(observation.expand(shape) if everyone else observation.view(shape))
+            (values_pba,) = values(seen_pbi)
             expected = values_pba.cpu().numpy()
         disagreement = None
         if everyone:
@@ -332,13 +332,6 @@ class SubTask:
         """Close every environment."""
         self.lanes.close()
         self.held_out.close()
-
-
-@torch.no_grad()
-def follow(target: list[torch.Tensor], online: list[torch.Tensor], share: float) -> None:
-    """Let a share of the online network's numbers flow into the target network's."""
-    for slow, quick in zip(target, online, strict=True):
-        slow.lerp_(quick, share)
 
 
 def _finite_mean(values: torch.Tensor) -> float | None:

@@ -228,9 +228,8 @@ class Comparison:
         """
         if ARMS[run.arm].target_alone:
             return None
-        return self._mean_of(
-            run.after.values() or [task.evaluation for task in run.tasks]
-        )  # a single one is as it was
+        # A single one is as it was.
+        return self._mean_of(run.after.values() or [task.evaluation for task in run.tasks])
 
     def _mean_of(self, evaluations: Iterable[Measured]) -> float | None:
         learned = list(evaluations)

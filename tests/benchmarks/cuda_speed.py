@@ -2,7 +2,8 @@
 
     python tests/benchmarks/cuda_speed.py
 
-Both take turns in one program, in wall-clock; medians over rounds. Run it on a machine that does nothing else.
+All take turns in one program, in wall-clock; medians over rounds. "Launched one by one" is without graphs.
+Run it on a machine that does nothing else.
 """
 
 from turns import Measure, ratio, take_turns, wall_s  # isort: skip - it must come before NumPy
