@@ -61,7 +61,7 @@ def run_paths(
         if traces is not None:
             traces.append(Trace(rows_gri, matrix_gio, outputs_gro))
         # The active modules of a layer are summed.
-        hidden_gbi = shape.from_rows(outputs_gro.unflatten(-1, (-1, shape.units)).sum(-2), batch)
+        hidden_gbi = shape.from_rows(by_slot(outputs_gro, shape).sum(-2), batch)
     rows_gri, matrix_gio = with_ones(hidden_gbi), values[-1].flatten(0, 1)
     if traces is not None:
         traces.append(Trace(rows_gri, matrix_gio, None))
@@ -77,25 +77,33 @@ def gradients_of(
         layout: Of the run.
         values: Of the run.
         traces: What it left.
-        gradient_gbo: By its outputs, ``(g, batch, outputs)``.
+        gradient_gbo: By the outputs of the first ``batch`` inputs, ``(g, batch, outputs)``; the others count for
+            nothing.
         to_inputs: Go on to the inputs.
 
     Returns:
         The gradients by the values, of their shapes; and by the inputs, ``(g, batch, inputs)``, or None.
     """
     head, batch = traces[-1], gradient_gbo.shape[1]
-    gradients = [torch.bmm(head.rows_gri.mT, gradient_gbo).view_as(values[-1])]
+    gradients = [torch.bmm(head.rows_gri[:, :batch].mT, gradient_gbo).view_as(values[-1])]
     hidden_gbi = torch.bmm(gradient_gbo, head.matrix_gio[:, :-1].mT)
     layers = list(zip(layout.shapes, traces, values, layout.slots_gn, strict=False))
     for number, (shape, trace, values_ruio, slots_gn) in reversed(list(enumerate(layers))):
         # Every active module of a layer receives the gradient of their sum, where its ReLU is open.
         assert trace.relu_gro is not None
-        open_grnu = trace.relu_gro.sign_().unflatten(-1, (-1, shape.units))  # 1 where it is open, else 0
-        delta_gro = (open_grnu * shape.rows_adjoint(hidden_gbi, batch)[:, :, None]).flatten(2)
-        gradients.append(_to_rows(torch.bmm(trace.rows_gri.mT, delta_gro), values_ruio, slots_gn))
+        delta_grnu = shape.rows_adjoint(hidden_gbi, batch)[:, :, None]
+        rows = delta_grnu.shape[1]
+        open_grnu = by_slot(trace.relu_gro[:, :rows].sign_(), shape)  # 1 where it is open, else 0
+        delta_gro = (open_grnu * delta_grnu).flatten(2)
+        gradients.append(_to_rows(torch.bmm(trace.rows_gri[:, :rows].mT, delta_gro), values_ruio, slots_gn))
         if number > 0 or to_inputs:
             hidden_gbi = shape.inputs_adjoint(torch.bmm(delta_gro, trace.matrix_gio[:, :-1].mT), batch)
     return gradients[::-1], hidden_gbi if to_inputs else None
+
+
+def by_slot(rows_gro: Tensor, shape: Shape) -> Tensor:
+    """Tell the slots of a layer's outputs apart, ``(g, r, active, units)``: a view."""
+    return rows_gro.view(*rows_gro.shape[:2], -1, shape.units)
 
 
 def side_by_side(values_ruio: Tensor, slots_gn: Tensor | None) -> Tensor:

@@ -26,11 +26,13 @@ class Run:
     Attributes:
         inputs: ``(replicas, paths, batch, inputs)``.
         outputs: ``(replicas, paths, batch, outputs)``.
+        beside: The outputs of what was run beside it, to learn nothing from; None if nothing was.
         traces: What the backward pass needs.
     """
 
     inputs: Tensor
     outputs: Tensor
+    beside: Tensor | None = None
     traces: Sequence[Trace] = field(default=(), repr=False)
 
 
@@ -121,11 +123,20 @@ class WorkingSet:
         return outputs_gbo.unflatten(0, (self.replicas, self.paths))
 
     @torch.no_grad()
-    def run(self, inputs_rpbi: Tensor) -> Run:
-        """Run every path on its own batch, as :meth:`forward` does, for a :meth:`step` to learn from."""
+    def run(self, inputs_rpbi: Tensor, beside_rpbi: Tensor | None = None) -> Run:
+        """Run every path on its own batch, as :meth:`forward` does, for a :meth:`step` to learn from.
+
+        Args:
+            inputs_rpbi: ``(replicas, paths, batch, inputs)``.
+            beside_rpbi: Others to run at once, of which nothing is learned.
+        """
         traces: list[Trace] = []
-        outputs_gbo = run_paths(self._layout, inputs_rpbi.flatten(0, 1), self.values, traces)
-        return Run(inputs_rpbi, outputs_gbo.unflatten(0, (self.replicas, self.paths)), traces)
+        both_rpbi = inputs_rpbi if beside_rpbi is None else torch.cat((inputs_rpbi, beside_rpbi), dim=2)
+        outputs_gbo = run_paths(self._layout, both_rpbi.flatten(0, 1), self.values, traces)
+        outputs_rpbo = outputs_gbo.unflatten(0, (self.replicas, self.paths))
+        batch = inputs_rpbi.shape[2]
+        beside_rpbo = None if beside_rpbi is None else outputs_rpbo[:, :, batch:]
+        return Run(inputs_rpbi, outputs_rpbo[:, :, :batch], beside_rpbo, traces)
 
     def matrices(self, path: int) -> list[Tensor]:
         """Return what one path multiplies by, of a single replica: to run it alone, in fewer calls than all.

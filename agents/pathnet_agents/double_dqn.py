@@ -18,8 +18,8 @@ class ValueNetwork(Protocol):
         """Run every path on its own batch, ``(1, paths, batch, inputs) -> (1, paths, batch, outputs)``."""
         ...
 
-    def run(self, inputs_rpbi: Tensor) -> Run:
-        """Run every path on its own batch, for a step to learn from."""
+    def run(self, inputs_rpbi: Tensor, beside_rpbi: Tensor | None = None) -> Run:
+        """Run every path on its own batch, for a step to learn from; beside it on others, to learn nothing from."""
         ...
 
 
@@ -120,13 +120,13 @@ def temporal_differences(
         target_next: What the target network sees of the next observation, ``(paths, batch, inputs)``, where a
             slower features extractor of its own makes it; by default what the online one sees.
     """
-    run = network.run(sample.observation[None])
     following = sample.next_observation[None]
+    run = network.run(sample.observation[None], following if double else None)
     with torch.no_grad():
         next_values = network.forward(following if target_next is None else target_next[None], target_values)
         actions = next_values.shape[-1] if actions is None else actions
         next_values = action_values(next_values, actions)
-        chosen_by = action_values(network.forward(following), actions) if double else next_values
+        chosen_by = next_values if run.beside is None else action_values(run.beside, actions)
         next_value = next_values.gather(-1, chosen_by.argmax(-1, keepdim=True))
         target = sample.reward + sample.discount * next_value[0, :, :, 0]
         value = action_values(run.outputs[0], actions).gather(-1, sample.action[..., None])[..., 0]

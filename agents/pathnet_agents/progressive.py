@@ -98,9 +98,11 @@ class Column:
             outputs_gbo = torch.baddbmm(product(outputs_gbo.relu(), own_gio), below_gbi, of_below_gio)
         return outputs_gbo[None]
 
-    def run(self, inputs_rpbi: Tensor) -> Run:
-        """Run the column to learn from it: what it gives has Torch's graph."""
-        return Run(inputs_rpbi, self.forward(inputs_rpbi))
+    def run(self, inputs_rpbi: Tensor, beside_rpbi: Tensor | None = None) -> Run:
+        """Run the column to learn from it: what it gives has Torch's graph, but for what is run beside."""
+        with torch.no_grad():
+            beside_rpbo = None if beside_rpbi is None else self.forward(beside_rpbi)
+        return Run(inputs_rpbi, self.forward(inputs_rpbi), beside_rpbo)
 
     def step(self, run: Run, gradient_rpbo: Tensor) -> None:
         """Take one optimizer step down a loss, in this column alone."""

@@ -39,7 +39,7 @@ class Drawn(NamedTuple):
     """Where the transitions of a sample lie in the replay.
 
     Attributes:
-        places: Of their steps, over rows and lanes, ``(paths, batch, steps)``; on the CPU unless prioritized.
+        places: Of their first steps, over rows and lanes, ``(paths, batch)``; on the CPU unless prioritized.
         weight: What each counts in the loss, ``(paths, batch)``; None where all count alike.
     """
 
@@ -53,6 +53,9 @@ def _alone(observation_bi: Tensor) -> Tensor:
 
 class Replay:
     """Steps of all lanes on the learner's device, overwritten oldest first.
+
+    Each knows the return of several steps from it on: it grows as they are stored, so that a sample, of which there
+    are many for every step, only looks it up.
 
     Args:
         transitions: Capacity, rounded down to whole steps of all lanes.
@@ -90,8 +93,12 @@ class Replay:
         self.reward = torch.empty(self.rows, lanes, device=device)
         self.ended = torch.empty(self.rows, lanes, device=device)  # 1 on an episode's last step
         self.terminated = torch.empty(self.rows, lanes, device=device)  # 1 where nothing is left to gain
-        self._ahead = torch.arange(steps)
-        self._discounts = discount ** torch.arange(steps + 1, device=device)
+        self._return = torch.zeros(self.rows, lanes, device=device)  # of the steps from it on, discounted
+        self._discount = torch.zeros(self.rows, lanes, device=device)  # what follows these steps is worth
+        self._last = torch.zeros(self.rows, lanes, dtype=torch.int64, device=device)  # where the last one lies
+        self._goes_on = torch.zeros(self.rows, lanes, device=device)  # 0 once its episode has ended
+        self._lanes, self._back = torch.arange(lanes, device=device), torch.arange(steps, device=device)
+        self._discounts = discount ** torch.arange(steps + 1, device=device)[:, None]
         self.priority = torch.zeros(self.rows, lanes, device=device) if prioritized else None
         self._largest_priority = 1.0
         self._next_row, self._stored_rows = 0, 0
@@ -109,8 +116,21 @@ class Replay:
         self.terminated[row] = torch.from_numpy(step.terminated)
         if self.priority is not None:  # what has never been replayed comes first
             self.priority[row] = self._largest_priority
+        self._reach(row)
         self._next_row = (row + 1) % self.rows
         self._stored_rows = min(self._stored_rows + 1, self.rows)
+
+    def _reach(self, row: int) -> None:
+        """Let the returns of a row, and of those before it whose episodes go on, reach it."""
+        self._return[row], self._goes_on[row] = 0, 1
+        rows = (row - self._back) % self.rows
+        goes_on = self._goes_on[rows]
+        reached = goes_on > 0
+        self._return[rows] += self.reward[row] * goes_on * self._discounts[:-1]
+        follows = self._discounts[1:] * (1 - self.terminated[row])
+        self._discount[rows] = torch.where(reached, follows, self._discount[rows])
+        self._last[rows] = torch.where(reached, row * self.lanes + self._lanes, self._last[rows])
+        self._goes_on[rows] = goes_on * (1 - self.ended[row])
 
     def _store(self, row: int, observation: Tensor, next_observation: Tensor) -> None:
         """Encode a row; rows that were saved are encoded in batches of the same size, which round alike."""
@@ -127,28 +147,25 @@ class Replay:
         if starts < 1:
             raise ValueError(f"{self._stored_rows} steps are stored, a sample spans {self.steps}")
         drawn, weight = self._draw(starts, paths * batch)
-        oldest = self._next_row - self._stored_rows
-        rows = (oldest + (drawn // self.lanes)[:, None] + self._ahead.to(drawn.device)) % self.rows
-        places = rows * self.lanes + (drawn % self.lanes)[:, None]
+        places = (drawn + self._oldest * self.lanes) % (self.rows * self.lanes)
         shape = (paths, batch)
-        return Drawn(places.unflatten(0, shape), None if weight is None else weight.unflatten(0, shape))
+        return Drawn(places.view(shape), None if weight is None else weight.view(shape))
 
-    def sample(self, places_pbs: Tensor, weight: Tensor | None = None) -> Sample:
+    @property
+    def _oldest(self) -> int:
+        """The row that was stored first of those that are left."""
+        return (self._next_row - self._stored_rows) % self.rows
+
+    def sample(self, places_pb: Tensor, weight: Tensor | None = None) -> Sample:
         """Return the transitions that :meth:`draw` has drawn."""
-        shape, places = places_pbs.shape[:2], places_pbs.flatten(0, 1)
-        goes_on = torch.ones_like(places, dtype=torch.float32)  # 1 up to and with an episode's last step
-        goes_on[:, 1:] = (1 - self.ended.flatten()[places[:, :-1]]).cumprod(1)
-        taken = goes_on.sum(1).long()
-        last = places.gather(1, taken[:, None] - 1)[:, 0]
-        reward = (self.reward.flatten()[places] * goes_on * self._discounts[:-1]).sum(1)
-        discount = self._discounts[taken] * (1 - self.terminated.flatten()[last])
-        first = places[:, 0]
+        shape, first = places_pb.shape, places_pb.flatten()
+        last = self._last.view(-1)[first]
         return Sample(
-            observation=self.observation.flatten(0, 1).index_select(0, first).unflatten(0, shape),
-            action=self.action.flatten()[first].unflatten(0, shape),
-            reward=reward.unflatten(0, shape),
-            next_observation=self.next_observation.flatten(0, 1).index_select(0, last).unflatten(0, shape),
-            discount=discount.unflatten(0, shape),
+            observation=self.observation.flatten(0, 1).index_select(0, first).view(*shape, -1),
+            action=self.action.view(-1)[first].view(shape),
+            reward=self._return.view(-1)[first].view(shape),
+            next_observation=self.next_observation.flatten(0, 1).index_select(0, last).view(*shape, -1),
+            discount=self._discount.view(-1)[first].view(shape),
             weight=weight,
         )
 
@@ -156,8 +173,7 @@ class Replay:
         """Draw transitions, counted from the oldest over rows and lanes, and say what each is to count."""
         if self.priority is None:
             return torch.randint(starts * self.lanes, (samples,), generator=self.generator), None
-        oldest = self._next_row - self._stored_rows
-        rows = (oldest + torch.arange(starts, device=self.device)) % self.rows
+        rows = (self._oldest + torch.arange(starts, device=self.device)) % self.rows
         upto = self.priority[rows].flatten().double().cumsum(0)
         at = torch.rand(samples, generator=self.generator, dtype=torch.float64).to(self.device) * upto[-1]
         drawn = torch.searchsorted(upto, at, right=True).clamp_(max=len(upto) - 1)
@@ -171,16 +187,16 @@ class Replay:
             return
         finite = torch.nan_to_num(differences.abs(), nan=0.0, posinf=0.0, neginf=0.0)
         priority = (finite + SMALLEST_DIFFERENCE) ** PRIORITY
-        self.priority.view(-1)[drawn.places[..., 0].flatten()] = priority.flatten()
+        self.priority.view(-1)[drawn.places.flatten()] = priority.flatten()
         self._largest_priority = max(self._largest_priority, float(priority.max()))
 
     def adopt(self, other: "Replay") -> None:
         """Begin with the latest transitions of another sub-task's replay of the same lanes and capacity."""
-        self._take(other.stored())
         self._next_row, self._stored_rows = other._next_row, other._stored_rows
         self._largest_priority = other._largest_priority
+        self._take(other.stored())
         if self._stored_rows:  # what comes next is of another sub-task, and no continuation of its episodes
-            self.ended[self._next_row - 1] = 1
+            self.ended[self._next_row - 1], self._goes_on[:] = 1, 0
 
     def stored(self) -> dict[str, Tensor]:
         """Return what is filled by name, ``(stored rows, lanes, ...)``; observations as they were."""
@@ -197,11 +213,14 @@ class Replay:
         return {name: getattr(self, name) for name in names}
 
     def _take(self, stored: Mapping[str, Tensor]) -> None:
-        """Fill the first rows with what :meth:`stored` gave."""
+        """Fill the first rows, which are the ones stored, with what :meth:`stored` gave."""
         for name, tensor in self._beside().items():
             tensor[: len(stored[name])] = stored[name].to(self.device)
         for row, pair in enumerate(zip(stored["observation"], stored["next_observation"], strict=True)):
             self._store(row, *pair)
+        self._goes_on[:] = 0
+        for age in range(self._stored_rows):
+            self._reach((self._oldest + age) % self.rows)
 
     def state_dict(self) -> dict[str, Any]:
         """Return where the ring stands, as plain data; the steps are in :meth:`stored`."""
@@ -214,7 +233,7 @@ class Replay:
 
     def load_state_dict(self, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         """Go on from a state and the tensors that belong to it."""
-        self._take(tensors)
         self._next_row, self._stored_rows = state["next_row"], state["stored_rows"]
+        self._take(tensors)
         self._largest_priority = state["largest_priority"]
         set_state(self.generator, state["generator"])

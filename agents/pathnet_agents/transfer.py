@@ -58,8 +58,8 @@ class Gathered(Protocol):
         """Run every path on its own batch, ``(1, paths, batch, inputs) -> (1, paths, batch, outputs)``."""
         ...
 
-    def run(self, inputs_rpbi: Tensor) -> Run:
-        """Run every path on its own batch, for a step to learn from."""
+    def run(self, inputs_rpbi: Tensor, beside_rpbi: Tensor | None = None) -> Run:
+        """Run every path on its own batch, for a step to learn from; beside it on others, to learn nothing from."""
         ...
 
     def step(self, run: Run, gradient_rpbo: Tensor) -> object:

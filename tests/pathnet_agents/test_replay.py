@@ -81,6 +81,20 @@ def test_several_steps_sum_discounted_rewards_and_stop_at_an_episodes_end():
     }
 
 
+@pytest.mark.parametrize("times", [2, 4, 9])
+def test_a_replay_that_is_loaded_sums_the_same_steps_and_goes_on_with_them(times):
+    old, again = make_replay(transitions=10, steps=3), make_replay(transitions=10, steps=3)
+    for time in range(times):
+        old.add(step_at(time, truncated=[1] * (time % 4 == 1), terminated=[0] * (time == 6)), reward_scale=1.0)
+    again.load_state_dict(old.state_dict(), old.stored())
+    for time in range(times, times + 3):
+        for replay in (old, again):
+            replay.add(step_at(time, terminated=[1] * (time == times)), reward_scale=1.0)
+        one, other = old.sample(*old.draw(2, 50)), again.sample(*again.draw(2, 50))
+        for name in ("observation", "action", "next_observation", "reward", "discount"):
+            assert torch.equal(getattr(one, name), getattr(other, name)), (time, name)
+
+
 def test_too_few_steps_for_a_sample_are_refused():
     replay = make_replay(steps=3)
     replay.add(step_at(0), reward_scale=1.0)

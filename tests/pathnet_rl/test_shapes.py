@@ -69,6 +69,20 @@ def test_a_convolutional_layer_learns():
     assert losses[-1] < losses[0] / 5
 
 
+@pytest.mark.parametrize("members", [1, 2])
+def test_what_is_run_beside_changes_nothing_that_convolutions_learn(members):
+    paths = np.array([[[[0, 1], [2, 3], [1, EMPTY]], [[1, 2], [2, 3], [1, 3]]]])[:, :members]
+    inputs, others = torch.randn(2, 1, members, 8, 72, generator=torch.Generator().manual_seed(0))
+    net, learned = mixed_network(replicas=1), []
+    for beside in (None, others[:, :, :5]):
+        working = WorkingSet(net, "a", paths, np.arange(members)[None], SGD(0.1))
+        run = working.run(inputs, beside)
+        working.step(run, run.outputs - 1)
+        learned.append(working.values)
+    for one, other in zip(*learned, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 @pytest.mark.parametrize(("side", "kernel", "stride"), [(28, 3, 2), (7, 5, 1), (9, 3, 3), (5, 1, 2)])
 def test_the_grid_is_the_one_torch_computes(side, kernel, stride):
     shape = Conv(1, side, side + 1, 2, kernel, stride)

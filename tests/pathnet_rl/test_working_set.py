@@ -65,6 +65,25 @@ def gradients_of_values(working, run, gradient):
     return [old - new for old, new in zip(before, working.values, strict=True)]
 
 
+@pytest.mark.parametrize("members", [1, 4])
+def test_what_is_run_beside_changes_nothing(members):
+    net = make_network()
+    paths = make_paths(net, members=members)
+    inputs, others = random_inputs(paths, net), random_inputs(paths, net, batch=9, seed=1)
+    working = WorkingSet(net, "a", paths, heads_of(paths), ADAM)
+    alone, both = working.run(inputs), working.run(inputs, others)
+    assert alone.beside is None
+    torch.testing.assert_close(both.outputs, alone.outputs)
+    torch.testing.assert_close(both.beside, working.forward(others))
+    wanted = torch.randn_like(alone.outputs)
+    of_both = gradients_of_values(working, both, wanted)
+    again = WorkingSet(net, "a", paths, heads_of(paths), ADAM)
+    of_one = gradients_of_values(again, again.run(inputs), wanted)
+    assert any(gradient.any() for gradient in of_one)
+    for one, other in zip(of_one, of_both, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_the_empty_slot_neither_adds_nor_learns():
     net = make_network(replicas=1)
     paths = np.array([[[[0, EMPTY, EMPTY]] * 3, [[1, 2, EMPTY]] * 3]])
