@@ -6,7 +6,7 @@ from pathlib import Path
 from pathnet_rl.checkpoint import (
     CheckpointError,
     Stored,
-    checkpoints,
+    all_checkpoints,
     damaged_run_files,
     read_checkpoint,
     run_files,
@@ -43,7 +43,7 @@ def _read_all(run: Path) -> tuple[list[Stored], list[str]]:
     """Return the checkpoints that are whole, oldest first, and a line for each that is not."""
     stored: list[Stored] = []
     damaged: list[str] = []
-    for directory in checkpoints(run):
+    for directory in all_checkpoints(run):
         try:
             stored.append(read_checkpoint(directory))
         except FileNotFoundError:  # its writer has made newer ones since
@@ -62,6 +62,6 @@ def _way_on(run: Path, stored: list[Stored]) -> str:
     if stored:
         place = stored[-1].directory.relative_to(run)
         return f"there is nothing to go on from, but what {place} has learned is whole: pathnet-rl evaluate {run}"
-    if checkpoints(run):
+    if all_checkpoints(run):
         return "there is nothing to go on from; train anew"
     return f"there is no checkpoint; pathnet-rl resume {run} starts from the beginning"

@@ -1,5 +1,7 @@
-"""Checkpoints of a run: written whole, under checksums, the last two kept; read only where every byte is right.
+"""Checkpoints of a run: written whole, under checksums; read only where every byte is right.
 
+The last two are kept in ``RUN/checkpoints``; in ``RUN/learned``, if asked for, those at the ends of sub-tasks, and
+what a run began with that began with another one's.
 ``RUN/checkpoints/000000012`` is the run as it stood after 12 records: the agent's ``tensors.safetensors`` and
 ``notes.json``, and ``manifest.json`` with length and SHA-256 of these, of every other file of the run at that
 moment (of which ``records.jsonl`` grows afterwards), and of itself. Nothing is pickled, and no path that is
@@ -26,7 +28,8 @@ from pathnet_rl.lock import LOCK
 from pathnet_rl.memory import in_words, memory_bytes
 from pathnet_rl.run import EVENTS
 
-FOLDER, TENSORS, NOTES, MANIFEST = "checkpoints", "tensors.safetensors", "notes.json", "manifest.json"
+FOLDER, LEARNED = "checkpoints", "learned"
+TENSORS, NOTES, MANIFEST = "tensors.safetensors", "notes.json", "manifest.json"
 KEPT = 2
 NUMBER = re.compile(r"[0-9]{9}")
 LARGEST_MANIFEST_BYTES = 1 << 20
@@ -78,6 +81,7 @@ class Snapshot:
         lengths_bytes: Of the run's files that have grown since, by path.
         tensors: The agent's.
         notes: The agent's, as JSON.
+        learned: A sub-task has ended, and this is to be kept for good.
     """
 
     records: int
@@ -85,10 +89,17 @@ class Snapshot:
     lengths_bytes: dict[str, int]
     tensors: dict[str, Tensor]
     notes: bytes
+    learned: bool = False
 
     @classmethod
     def of(
-        cls, checkpoint: Checkpoint, *, records: int, env_steps: int, lengths_bytes: dict[str, int]
+        cls,
+        checkpoint: Checkpoint,
+        *,
+        records: int,
+        env_steps: int,
+        lengths_bytes: dict[str, int],
+        learned: bool = False,
     ) -> "Snapshot":
         """Copy a checkpoint.
 
@@ -96,7 +107,7 @@ class Snapshot:
             ValueError: If its notes are no strict JSON.
         """
         tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in checkpoint.tensors.items()}
-        return cls(records, env_steps, lengths_bytes, tensors, _json(checkpoint.notes))
+        return cls(records, env_steps, lengths_bytes, tensors, _json(checkpoint.notes), learned)
 
 
 @dataclass(frozen=True)
@@ -118,14 +129,17 @@ def write_checkpoint(run: Path, snapshot: Snapshot) -> None:
     if directory.exists():
         return
     sums = {name: file_sum(run / name, snapshot.lengths_bytes.get(name)) for name in run_files(run)}
-    create_directory(directory, _files_of(snapshot, sums))
+    files = _files_of(snapshot, sums)
+    if snapshot.learned:  # first, so that whatever goes on from the checkpoint has it
+        create_directory(run / LEARNED / directory.name, files)
+    create_directory(directory, files)
     sync_directory(run)
     for old in checkpoints(run)[:-KEPT]:
         remove_directory(old)
 
 
 def files_to_begin_with(stored: Stored, run_files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the files of a new run that begins with another one's checkpoint, by their path.
+    """Return the files of a new run that begins with another one's checkpoint, and keeps it, by their path.
 
     Args:
         stored: Of the other run.
@@ -136,8 +150,9 @@ def files_to_begin_with(stored: Stored, run_files: Mapping[str, bytes]) -> dict[
         stored.checkpoint, records=manifest.records, env_steps=manifest.env_steps, lengths_bytes={}
     )
     files = _files_of(snapshot, {name: _sum_of(content) for name, content in run_files.items()})
-    folder = f"{FOLDER}/{snapshot.records:09d}"
-    return {**run_files, **{f"{folder}/{name}": content for name, content in files.items()}}
+    folders = [f"{folder}/{snapshot.records:09d}" for folder in (FOLDER, LEARNED)]
+    kept = {f"{folder}/{name}": content for folder in folders for name, content in files.items()}
+    return {**run_files, **kept}
 
 
 def _files_of(snapshot: Snapshot, run_files: dict[str, Sum]) -> dict[str, bytes]:
@@ -151,30 +166,40 @@ def _files_of(snapshot: Snapshot, run_files: dict[str, Sum]) -> dict[str, bytes]
     return {**files, MANIFEST: manifest.seal()}
 
 
-def checkpoints(run: Path) -> list[Path]:
-    """Return the directories of a run's checkpoints, oldest first, whole or not."""
-    folder = run / FOLDER
-    if not folder.is_dir():
+def checkpoints(run: Path, folder: str = FOLDER) -> list[Path]:
+    """Return the directories of a run's last checkpoints, or of what it had learned, oldest first, whole or not."""
+    if not (run / folder).is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if NUMBER.fullmatch(path.name) and not path.is_symlink())
+    found = (run / folder).iterdir()
+    return sorted(path for path in found if NUMBER.fullmatch(path.name) and not path.is_symlink())
 
 
-def newest_whole(run: Path, needed: Sequence[str] = ()) -> tuple[Stored | None, list[str]]:
+def all_checkpoints(run: Path) -> list[Path]:
+    """Return the directories of all that is kept of a run, oldest first, whole or not."""
+    return sorted([*checkpoints(run, LEARNED), *checkpoints(run)], key=lambda path: path.name)
+
+
+def newest_whole(
+    run: Path, needed: Sequence[str] = (), at_most_records: int | None = None
+) -> tuple[Stored | None, list[str]]:
     """Read the newest checkpoint that is whole.
 
     Args:
         run: The run's directory; another process may be writing it.
         needed: Files of the run that must be what they were at the checkpoint, as far as it knows them.
+        at_most_records: Pass over those that were written after more records.
 
     Returns:
         The checkpoint, if there is one, and a line for each newer one that is damaged.
     """
     damages: list[str] = []
-    for directory in reversed(checkpoints(run)):
+    for directory in reversed(all_checkpoints(run)):
+        if at_most_records is not None and int(directory.name) > at_most_records:
+            continue
         try:
             stored = read_checkpoint(directory)
         except FileNotFoundError:  # its writer has made newer ones since
-            return newest_whole(run, needed)
+            return newest_whole(run, needed, at_most_records)
         except CheckpointError as error:
             damages.append(f"{directory}: {error}")
             continue
@@ -256,7 +281,7 @@ def run_files(run: Path) -> list[str]:
 def _walk(run: Path, prefix: str) -> Iterator[str]:
     for entry in os.scandir(run / prefix):
         name = f"{prefix}{entry.name}"
-        if entry.name.startswith(".") or name in (FOLDER, LOCK) or entry.is_symlink():
+        if entry.name.startswith(".") or name in (FOLDER, LEARNED, LOCK) or entry.is_symlink():
             continue
         if entry.is_dir():
             yield from _walk(run, f"{name}/")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -129,25 +130,31 @@ class Run:
 
     @classmethod
     def open_to_continue(cls, directory: Path, curriculum: Curriculum, *, device: str) -> "Run":
-        """Open the run of a curriculum that this one continues: the same but for its name and more sub-tasks.
+        """Open the run of a curriculum that begins as this one does: the same but for its name and later sub-tasks.
 
         Raises:
             RunError: If the directory holds the run of another curriculum or device, or none.
             ConfigurationError: If its curriculum is not valid (any more).
         """
         run = cls.open(directory)
-        old, new = run.curriculum.to_dict(), curriculum.to_dict()
-        count = len(old["tasks"])
-        new |= {"name": old["name"], "tasks": new["tasks"][:count]}
+        old, new = ({**each.to_dict(), "name": ""} for each in (run.curriculum, curriculum))
+        old["tasks"], new["tasks"] = old["tasks"][:1], new["tasks"][:1]
         if differing := first_difference(old, new):
             raise RunError(
                 f"{directory} is no beginning of this curriculum: its {differing}; what it has learned stays, and "
-                "sub-tasks can only be added: give a run that ends before the change, or train without --from"
+                "only later sub-tasks can change: train without --from"
             )
-        if count == len(curriculum.tasks):
-            raise RunError(f"{directory} has all these sub-tasks: add one, or pathnet-rl resume {directory}")
+        if run.shared_with(curriculum) == len(curriculum.tasks):
+            raise RunError(
+                f"{directory} has all these sub-tasks: add or change one, or pathnet-rl resume {directory}"
+            )
         run._require_device(device)
         return run
+
+    def shared_with(self, curriculum: Curriculum) -> int:
+        """Count the sub-tasks with which both curricula begin."""
+        pairs = zip(self.curriculum.tasks, curriculum.tasks, strict=False)
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
     def _require_device(self, device: str) -> None:
         if self.device != device:
@@ -178,10 +185,21 @@ class Run:
 
     def _mastered(self, length_bytes: int) -> dict[str, bool]:
         """Return whether each finished sub-task was mastered."""
+        records = self._records(length_bytes)
+        return {record.task: record.mastered for record in records if isinstance(record, SubTaskRecord)}
+
+    def records_of_first(self, tasks: int, length_bytes: int) -> int:
+        """Count the records of the first so many sub-tasks, in the first so many bytes.
+
+        Raises:
+            RunError: If these are no records of this run.
+        """
+        return sum(record.task_index < tasks for record in self._records(length_bytes))
+
+    def _records(self, length_bytes: int) -> list[Record]:
         path = self.directory / RECORDS
         with path.open("rb") as written:
-            records = _read_records(self, path, written.read(length_bytes))
-        return {record.task: record.mastered for record in records if isinstance(record, SubTaskRecord)}
+            return _read_records(self, path, written.read(length_bytes))
 
     def changed_versions(self) -> list[str]:
         """Return the packages that are not those the run was begun with, in words."""

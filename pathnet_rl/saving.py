@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pathnet_rl.agent import Agent
 from pathnet_rl.checkpoint import Snapshot, write_checkpoint
-from pathnet_rl.records import GenerationRecord, Record
+from pathnet_rl.records import GenerationRecord, Record, SubTaskRecord
 from pathnet_rl.run import RECORDS, RecordFile
 
 LARGEST_SHARE = 0.005  # of the run's time, for copying and for writing each; both together stay under 1%
@@ -20,10 +20,12 @@ class Pace:
     Attributes:
         minutes: Since the last one; longer where writing takes more than its share of the time.
         env_steps: Since the last one, exactly; None for no such limit.
+        keeps_learned: Keep those at the ends of sub-tasks for good, so that other runs can begin with them.
     """
 
     minutes: float = 1.0
     env_steps: int | None = None
+    keeps_learned: bool = False
 
 
 class Saver:
@@ -57,6 +59,7 @@ class Saver:
                     records=self._records.count,
                     env_steps=record.total_env_steps,
                     lengths_bytes={RECORDS: self._records.length_bytes},
+                    learned=self._pace.keeps_learned and isinstance(record, SubTaskRecord),
                 )
         if due:
             self.save()

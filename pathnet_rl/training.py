@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pathnet_rl.agent import Agent
-from pathnet_rl.checkpoint import CheckpointError, Stored, checkpoints, files_to_begin_with, newest_whole
+from pathnet_rl.checkpoint import CheckpointError, Stored, all_checkpoints, files_to_begin_with, newest_whole
+from pathnet_rl.curriculum import Curriculum
 from pathnet_rl.device import make_reproducible
 from pathnet_rl.durable import NO_ROOM, remove_directory
 from pathnet_rl.listener import Listener
@@ -72,9 +73,9 @@ def find_start(run: Run) -> Start:
     words = [f"{damage}; the one before is used" for damage in damages]
     if stored is None:
         return Start(None, ("there is no checkpoint yet; starting from the beginning",))
-    for directory in checkpoints(run.directory):
-        if directory > stored.directory:
-            remove_directory(directory)
+    kept = all_checkpoints(run.directory)
+    for directory in kept[kept.index(stored.directory) + 1 :]:
+        remove_directory(directory)
     if run.is_finished(stored.manifest.run_files[RECORDS].bytes):
         words.append(f"finished after {stored.manifest.env_steps:,} environment steps: nothing is left to train")
     else:
@@ -86,7 +87,7 @@ def find_start(run: Run) -> Start:
 
 @dataclass(frozen=True)
 class Beginning:
-    """What a new run begins with: all that another one has learned, as if it had been learned here.
+    """What a new run begins with: what another one has learned, as if it had been learned here.
 
     Attributes:
         stored: The other run's checkpoint.
@@ -103,26 +104,36 @@ class Beginning:
         return files_to_begin_with(self.stored, {**first, RECORDS: self.records})
 
 
-def find_beginning(earlier: Run) -> Beginning:
-    """Return what a run has learned, for another one that continues its curriculum; it is only read.
+def find_beginning(earlier: Run, curriculum: Curriculum) -> Beginning:
+    """Return what a run had learned before the first sub-task that differs in another curriculum; it is only read.
 
     Raises:
-        CheckpointError: If it has learned nothing yet, no checkpoint is whole, or it has stopped for good.
+        CheckpointError: If it had learned nothing yet, no checkpoint from then is whole, or it stopped for good.
     """
-    refusal = f"{earlier.directory} cannot be continued: "
-    stored, damages = newest_whole(earlier.directory, needed=(CONFIG, RECORDS))
-    if stored is None:
-        why = "no checkpoint is whole" if damages else "it has learned nothing yet"
-        raise CheckpointError("\n".join([*damages, f"{refusal}{why}"]))
+    stored, damages = _whole_or_refused(earlier, "it has learned nothing yet")
+    shared, what = earlier.shared_with(curriculum), f"beginning with what {earlier.directory} has learned"
+    records = earlier.records_of_first(shared, stored.manifest.run_files[RECORDS].bytes)
+    if stored.manifest.records > records:
+        differs = earlier.curriculum.tasks[shared].name
+        what = f"beginning with what {earlier.directory} had learned before {differs}"
+        stored, damages = _whole_or_refused(earlier, f"it kept nothing from before {differs}", records)
     length_bytes = stored.manifest.run_files[RECORDS].bytes
     if name := earlier.stopped_at(length_bytes):
-        raise CheckpointError(f"{refusal}{name} was not mastered (on_fail: stop), so nothing comes after it")
-    words = [f"{damage}; the one before is used" for damage in damages]
-    words.append(f"beginning with what {earlier.directory} has learned")
+        why = f"{name} was not mastered (on_fail: stop), so nothing comes after it"
+        raise CheckpointError(f"{earlier.directory} cannot be continued: {why}")
+    words = [*(f"{damage}; the one before is used" for damage in damages), what]
     if changed := earlier.changed_versions():
         words.append(f"which was begun with {', '.join(changed)}: training all of it now may lead elsewhere")
-    with (earlier.directory / RECORDS).open("rb") as records:
-        return Beginning(stored, records.read(length_bytes), tuple(words))
+    with (earlier.directory / RECORDS).open("rb") as written:
+        return Beginning(stored, written.read(length_bytes), tuple(words))
+
+
+def _whole_or_refused(earlier: Run, otherwise: str, at_most_records: int | None = None) -> tuple[Stored, list[str]]:
+    stored, damages = newest_whole(earlier.directory, (CONFIG, RECORDS), at_most_records)
+    if stored is None:
+        why = "no checkpoint is whole" if damages else otherwise
+        raise CheckpointError("\n".join([*damages, f"{earlier.directory} cannot be continued: {why}"]))
+    return stored, damages
 
 
 def train(

@@ -166,10 +166,13 @@ class WorkingSet:
             The gradients of ``others``, in their order.
 
         Raises:
-            ValueError: If the working set was made without an optimizer.
+            ValueError: If the working set was made without an optimizer, or the gradient is not by these outputs.
         """
         if self.optimizer is None:
             raise ValueError("this working set has no optimizer: give it one to train its paths")
+        if gradient_rpbo.shape != run.outputs.shape:
+            shapes = f"{tuple(gradient_rpbo.shape)}, that of the outputs {tuple(run.outputs.shape)}"
+            raise ValueError(f"the gradient's shape is {shapes}")
         gradients, below_gbi = gradients_of(
             self._layout, self.values, run.traces, gradient_rpbo.flatten(0, 1), to_inputs=bool(others)
         )

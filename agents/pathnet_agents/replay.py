@@ -12,6 +12,7 @@ from pathnet_rl.rng import set_state, state_of
 
 PRIORITY, IMPORTANCE = 0.6, 0.4  # alpha and beta of Schaul et al. 2016, table 3; beta is not annealed
 SMALLEST_DIFFERENCE = 1e-3
+SUMMED_TOGETHER = 1 << 18  # rewards, when a replay is loaded
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,7 @@ def _alone(observation_bi: Tensor) -> Tensor:
 class Replay:
     """Steps of all lanes on the learner's device, overwritten oldest first.
 
-    Each knows the return of several steps from it on: it grows as they are stored, so that a sample, of which there
-    are many for every step, only looks it up.
+    The return of the steps from one on is summed once, when the last of them is stored: a sample only looks it up.
 
     Args:
         transitions: Capacity, rounded down to whole steps of all lanes.
@@ -96,8 +96,7 @@ class Replay:
         self._return = torch.zeros(self.rows, lanes, device=device)  # of the steps from it on, discounted
         self._discount = torch.zeros(self.rows, lanes, device=device)  # what follows these steps is worth
         self._last = torch.zeros(self.rows, lanes, dtype=torch.int64, device=device)  # where the last one lies
-        self._goes_on = torch.zeros(self.rows, lanes, device=device)  # 0 once its episode has ended
-        self._lanes, self._back = torch.arange(lanes, device=device), torch.arange(steps, device=device)
+        self._lanes, self._ahead = torch.arange(lanes, device=device), torch.arange(steps, device=device)
         self._discounts = discount ** torch.arange(steps + 1, device=device)[:, None]
         self.priority = torch.zeros(self.rows, lanes, device=device) if prioritized else None
         self._largest_priority = 1.0
@@ -116,21 +115,21 @@ class Replay:
         self.terminated[row] = torch.from_numpy(step.terminated)
         if self.priority is not None:  # what has never been replayed comes first
             self.priority[row] = self._largest_priority
-        self._reach(row)
         self._next_row = (row + 1) % self.rows
         self._stored_rows = min(self._stored_rows + 1, self.rows)
+        if self._stored_rows >= self.steps:
+            self._sum_from((row - self._ahead[-1:]) % self.rows)
 
-    def _reach(self, row: int) -> None:
-        """Let the returns of a row, and of those before it whose episodes go on, reach it."""
-        self._return[row], self._goes_on[row] = 0, 1
-        rows = (row - self._back) % self.rows
-        goes_on = self._goes_on[rows]
-        reached = goes_on > 0
-        self._return[rows] += self.reward[row] * goes_on * self._discounts[:-1]
-        follows = self._discounts[1:] * (1 - self.terminated[row])
-        self._discount[rows] = torch.where(reached, follows, self._discount[rows])
-        self._last[rows] = torch.where(reached, row * self.lanes + self._lanes, self._last[rows])
-        self._goes_on[rows] = goes_on * (1 - self.ended[row])
+    def _sum_from(self, first: Tensor) -> None:
+        """Sum the returns from these rows on, whose steps are all stored; an episode's end cuts them short."""
+        rows = (first[:, None] + self._ahead) % self.rows
+        goes_on = torch.ones(*rows.shape, self.lanes, device=self.device)  # 1 up to and with an episode's last step
+        goes_on[:, 1:] = (1 - self.ended[rows[:, :-1]]).cumprod(1)
+        taken = goes_on.sum(1).long()
+        last = rows.gather(1, taken - 1)
+        self._return[first] = (self.reward[rows] * goes_on * self._discounts[:-1]).sum(1)
+        self._discount[first] = self._discounts[taken, 0] * (1 - self.terminated[last, self._lanes])
+        self._last[first] = last * self.lanes + self._lanes
 
     def _store(self, row: int, observation: Tensor, next_observation: Tensor) -> None:
         """Encode a row; rows that were saved are encoded in batches of the same size, which round alike."""
@@ -196,7 +195,7 @@ class Replay:
         self._largest_priority = other._largest_priority
         self._take(other.stored())
         if self._stored_rows:  # what comes next is of another sub-task, and no continuation of its episodes
-            self.ended[self._next_row - 1], self._goes_on[:] = 1, 0
+            self.ended[self._next_row - 1] = 1
 
     def stored(self) -> dict[str, Tensor]:
         """Return what is filled by name, ``(stored rows, lanes, ...)``; observations as they were."""
@@ -218,9 +217,9 @@ class Replay:
             tensor[: len(stored[name])] = stored[name].to(self.device)
         for row, pair in enumerate(zip(stored["observation"], stored["next_observation"], strict=True)):
             self._store(row, *pair)
-        self._goes_on[:] = 0
-        for age in range(self._stored_rows):
-            self._reach((self._oldest + age) % self.rows)
+        starts = torch.arange(max(self._stored_rows - self.steps + 1, 0), device=self.device)
+        for some in starts.split(max(SUMMED_TOGETHER // (self.steps * self.lanes), 1)):
+            self._sum_from((self._oldest + some) % self.rows)
 
     def state_dict(self) -> dict[str, Any]:
         """Return where the ring stands, as plain data; the steps are in :meth:`stored`."""

@@ -107,7 +107,7 @@ class PathNetDQNSettings(AgentSettings):
 
     def memory_bytes(self, network: NetworkSettings, search: SearchSettings, tasks: int) -> int:
         """Add the replay, as if an observation had as many numbers as a module has units."""
-        numbers = 2 * network.units + 10
+        numbers = 2 * network.units + 9
         if self.transfer == "progressive":  # a column is about as wide as the root of a path's modules says
             numbers += round(2 * network.layers * (tasks - 1) * network.units * network.active**0.5)
         replays = 2 if self.replay_kept and tasks > 1 else 1

@@ -43,7 +43,7 @@ def train(
     from_: Annotated[
         Path | None,
         typer.Option(
-            "--from", help="Begin with what this run has learned of the same curriculum with fewer sub-tasks."
+            "--from", help="Begin with what this run has learned of the sub-tasks that both curricula begin with."
         ),
     ] = None,
     every_minutes: EveryMinutesOption = 1.0,
@@ -78,14 +78,14 @@ def train(
             run = Run.open_to_resume(directory, loaded, device=chosen)
             words = () if from_ is None else (f"going on in {directory}; --from {from_} is not used",)
         elif from_ is not None:
-            beginning = find_beginning(Run.open_to_continue(from_, loaded, device=chosen))
+            beginning = find_beginning(Run.open_to_continue(from_, loaded, device=chosen), loaded)
             run = Run.create(directory, loaded, device=chosen, fresh=fresh, beginning=beginning.files)
             going_on, words = True, beginning.words
         else:
             run = Run.create(directory, loaded, device=chosen, fresh=fresh)
     except (CheckpointError, ConfigurationError, DeviceError, RunError) as error:
         refuse(error)
-    _train(run, Pace(every_minutes, every_env_steps), resume=going_on, words=words)
+    _train(run, Pace(every_minutes, every_env_steps, keeps_learned=True), resume=going_on, words=words)
 
 
 def _lies_in(directory: Path, earlier: Path, *, fresh: bool) -> bool:
@@ -111,7 +111,7 @@ def resume(
         choose_device(opened.device)
     except (ConfigurationError, DeviceError, RunError) as error:
         refuse(error)
-    _train(opened, Pace(every_minutes, every_env_steps), resume=True)
+    _train(opened, Pace(every_minutes, every_env_steps, keeps_learned=True), resume=True)
 
 
 def _train(run: "Run", pace: "Pace", *, resume: bool, words: tuple[str, ...] = ()) -> None:

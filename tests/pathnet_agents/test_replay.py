@@ -110,10 +110,13 @@ def test_an_adopted_replay_ends_where_the_other_sub_task_did(more):
     new.adopt(old)
     for time in range(50, 52):
         new.add(step_at(time), reward_scale=1.0)
-    sample = new.sample(*new.draw(1, 500))
-    begun, ended = sample.observation.flatten() % 100, sample.next_observation.flatten() % 100
-    assert ((begun < 50) == (ended < 50)).all()
-    assert (begun < 50).any() and (sample.discount > 0).all()
+    loaded = make_replay(transitions=12, steps=3)
+    loaded.load_state_dict(new.state_dict(), new.stored())
+    for replay in (new, loaded):
+        sample = replay.sample(*replay.draw(1, 500))
+        begun, ended = sample.observation.flatten() % 100, sample.next_observation.flatten() % 100
+        assert ((begun < 50) == (ended < 50)).all()
+        assert (begun < 50).any() and (sample.discount > 0).all()
 
 
 def beside_its_double(observation_bi):

@@ -7,8 +7,11 @@ import torch
 
 from pathnet_rl.agent import Checkpoint
 from pathnet_rl.checkpoint import (
+    FOLDER,
+    LEARNED,
     CheckpointError,
     Snapshot,
+    all_checkpoints,
     checkpoints,
     damaged_run_files,
     newest_whole,
@@ -64,6 +67,18 @@ def test_the_last_two_are_kept_and_one_that_is_there_stays(run):
     for records in (1, 2, 3, 3, 10):
         write_checkpoint(run, snapshot(records))
     assert [directory.name for directory in checkpoints(run)] == ["000000003", "000000010"]
+
+
+def test_what_a_sub_task_has_learned_is_kept_for_good(run):
+    for records in (1, 2, 3, 10):
+        write_checkpoint(run, replace(snapshot(records), learned=records in (2, 10)))
+    assert [directory.name for directory in checkpoints(run)] == ["000000003", "000000010"]
+    assert [directory.name for directory in checkpoints(run, LEARNED)] == ["000000002", "000000010"]
+    assert [directory.parent.name for directory in all_checkpoints(run)] == [LEARNED, FOLDER, LEARNED, FOLDER]
+    stored, damages = newest_whole(run, at_most_records=9)
+    assert stored.manifest.records == 3 and not damages
+    assert newest_whole(run, at_most_records=2)[0].directory == run / LEARNED / "000000002"
+    assert newest_whole(run, at_most_records=1) == (None, [])
 
 
 def test_what_is_no_checkpoint_is_not_looked_at(run):

@@ -1,4 +1,4 @@
-"""Runs that begin with what another one has learned: ``train LONGER --from RUN``."""
+"""Runs that begin with what another one has learned: ``train OTHER --from RUN``."""
 
 import json
 import shutil
@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from durable_runs import CURRICULUM, assert_same_run, install_fake_agent, records_of, run, start, state_of
 
+from pathnet_rl.checking import check_run
+from pathnet_rl.checkpoint import checkpoints
 from pathnet_rl.curriculum import load_curriculum
 from pathnet_rl.run import Run
 from pathnet_rl.training import find_beginning, find_start
@@ -89,8 +91,8 @@ def test_after_a_kill_it_is_resumed_like_any_other(shared, tmp_path):
 
 
 def test_it_begins_in_one_step_or_not_at_all(shared, tmp_path, monkeypatch):
-    found = find_beginning(Run.open(shared / "short"))
     curriculum = load_curriculum(longer(tmp_path))
+    found = find_beginning(Run.open(shared / "short"), curriculum)
     rename = Path.rename
     monkeypatch.setattr(Path, "rename", lambda *_: pytest.fail("killed here"))
     with pytest.raises(pytest.fail.Exception):
@@ -131,8 +133,8 @@ def test_the_first_checkpoint_is_the_other_runs_last(shared, tmp_path):
     [
         (["--seed=1"], "is no beginning of this curriculum: its seed is 0, not 1; what it has learned stays"),
         (["--set=network.modules=4"], "its network.modules is 3, not 4"),
-        (["--set=tasks.two.budget_env_steps=7"], "its tasks[1].budget_env_steps is"),
-        ([f"--set=tasks=[{ONE}]"], "its tasks are 3, not 1"),
+        (["--set=tasks.one.budget_env_steps=7"], "its tasks[0].budget_env_steps is 100000, not 7"),
+        ([f"--set=tasks=[{ONE}]"], "short has all these sub-tasks: add or change one, or pathnet-rl resume "),
     ],
 )
 def test_another_beginning_is_refused_and_nothing_is_made(shared, tmp_path, options, words):
@@ -148,7 +150,82 @@ def test_what_ended_for_good_or_has_all_sub_tasks_is_refused(shared, tmp_path):
     said = run(tmp_path, "train", longer(tmp_path, text + FOUR), "--from", "stopped", "--out", "x", status=2)
     assert "stopped cannot be continued: one was not mastered (on_fail: stop), so nothing comes after it" in said
     said = run(tmp_path, "train", shared / "fake.yaml", "--from", shared / "short", "--out", "x", status=2)
-    assert "short has all these sub-tasks: add one, or pathnet-rl resume " in said
+    assert "short has all these sub-tasks: add or change one, or pathnet-rl resume " in said
+    assert not (tmp_path / "x").exists()
+
+
+def changed(folder, text=CURRICULUM % "", task="two"):
+    """Write a curriculum that has another name, and another budget for one of its sub-tasks."""
+    file = folder / "changed.yaml"
+    text = text.replace("name: fake\n", "name: changed\n").replace(f"{task}, ", f"{task}, budget_env_steps: 7, ")
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_a_sub_task_that_was_changed_is_learned_anew_from_what_was_before_it(shared, tmp_path):
+    before = files_of(shared / "short")
+    said = run(tmp_path, "train", changed(tmp_path), "--from", shared / "short", "--out", "more")
+    assert f"beginning with what {shared / 'short'} had learned before two" in said
+    assert "going on after 500 environment steps" in said
+    assert files_of(shared / "short") == before
+    run(tmp_path, "train", changed(tmp_path), "--out", "whole")
+    assert_same_run(tmp_path / "more", tmp_path / "whole")
+    assert check_run(tmp_path / "more").whole
+
+
+def test_what_a_run_began_with_is_kept_and_what_it_has_learned_since(shared, tmp_path):
+    run(tmp_path, "train", changed(tmp_path), "--from", shared / "short", "--out", "more")
+    said = run(tmp_path, "train", shared / "fake.yaml", "--from", "more", "--out", "back")
+    assert "more had learned before two" in said
+    assert_same_run(tmp_path / "back", shared / "short")
+    both = changed(tmp_path, changed(tmp_path).read_text(), task="three")
+    assert "more had learned before three" in run(tmp_path, "train", both, "--from", "more", "--out", "both")
+
+
+def test_a_sub_task_that_ended_the_run_can_be_tried_again(shared, tmp_path):
+    text = (CURRICULUM % ", mastered: false").replace("two, env", "two, on_fail: stop, env")
+    (tmp_path / "fake.yaml").write_text(text, encoding="utf-8")
+    run(tmp_path, "train", "fake.yaml", "--out", "stopped")
+    assert [line["task"] for line in records_of(tmp_path / "stopped")] == ["one"] * 6 + ["two"] * 6
+    said = run(tmp_path, "train", changed(tmp_path, text), "--from", "stopped", "--out", "more")
+    assert "stopped had learned before two" in said
+    run(tmp_path, "train", changed(tmp_path, text), "--out", "whole")
+    assert_same_run(tmp_path / "more", tmp_path / "whole")
+
+
+def test_what_was_learned_is_kept_after_every_sub_task_and_whatever_kills_the_run(shared, tmp_path):
+    kept = ["000000006", "000000012", "000000018"]
+    assert sorted(path.name for path in (shared / "short" / "learned").iterdir()) == kept
+    words = ["train", shared / "fake.yaml", "--out", "cut", "--resume"]
+    for records in range(3, 18, 3):
+        process = start(tmp_path, *words, EVERY)
+        while process.poll() is None and len(records_so_far(tmp_path / "cut")) < records:
+            time.sleep(0.001)
+        process.kill()
+        process.communicate()
+    run(tmp_path, *words)
+    assert sorted(path.name for path in (tmp_path / "cut" / "learned").iterdir()) == kept
+    assert check_run(tmp_path / "cut").whole
+
+
+def records_so_far(directory):
+    return records_of_whole_lines(directory) if (directory / "records.jsonl").exists() else []
+
+
+def test_the_end_of_a_sub_task_stands_in_for_damaged_checkpoints(shared, tmp_path):
+    shutil.copytree(shared / "short", tmp_path / "cut")
+    for directory in checkpoints(tmp_path / "cut"):
+        (directory / "notes.json").write_bytes(b"{}")
+    said = run(tmp_path, "resume", "cut")
+    assert said.count("; the one before is used") == 1 and "nothing is left to train" in said
+    assert_same_run(tmp_path / "cut", shared / "short")
+
+
+def test_a_run_that_kept_nothing_from_before_the_change_is_refused(shared, tmp_path):
+    shutil.copytree(shared / "short", tmp_path / "bare")  # as a study keeps its runs
+    shutil.rmtree(tmp_path / "bare" / "learned")
+    said = run(tmp_path, "train", changed(tmp_path), "--from", "bare", "--out", "x", status=2)
+    assert "bare cannot be continued: it kept nothing from before two" in said
     assert not (tmp_path / "x").exists()
 
 

@@ -149,6 +149,15 @@ def test_numbers_that_are_not_finite_are_found_on_the_paths_that_use_them():
     assert WorkingSet(net, "a", paths, heads_of(paths)).finite_rp().tolist() == [[True, False]]
 
 
+def test_a_gradient_of_other_outputs_is_refused():
+    net = make_network(replicas=1)
+    paths = make_paths(net)
+    working = WorkingSet(net, "a", paths, heads_of(paths), ADAM)
+    run = working.run(random_inputs(paths, net), random_inputs(paths, net))
+    with pytest.raises(ValueError, match=r"shape is \(1, 4, 5, 3\), that of the outputs \(1, 4, 6, 3\)"):
+        working.step(run, run.outputs[:, :, 1:])
+
+
 def test_without_an_optimizer_it_cannot_train():
     net = make_network(replicas=1)
     paths = make_paths(net)
