@@ -185,6 +185,8 @@ class PathNetDQN(TaskByTask):
             if not is_whole(steps) or not 1 <= steps <= most:
                 raise ValueError(f"{name}={steps} must be 1 or more environment steps, at most {most:,}")
             setattr(self, name, int(steps))
+        if not is_whole(self.batch_size) or self.batch_size < 1:
+            raise ValueError(f"batch_size={self.batch_size} must be a whole number, 1 or more")
         if self.warm_start not in ("clone", "reset"):
             raise ValueError(f'warm_start={self.warm_start!r} must be "clone" or "reset"')
         if self.n_envs > max(self.target_update_interval, 1):
@@ -236,6 +238,12 @@ class PathNetDQN(TaskByTask):
         self._announce(search.task)
         if not search.env_steps:
             search.plan(self._search_settings(total_timesteps))
+            if self.policy.routes and not reset_num_timesteps and self.num_timesteps > self.learning_starts:
+                warnings.warn(
+                    f"task {search.task!r} begins at {self.num_timesteps} time steps, explored as at the end and "
+                    "without random steps first: leave reset_num_timesteps=False out, or call learn_task()",
+                    stacklevel=4,
+                )
         search.interrupt()
         self.policy.show(self._current_route())
         return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
@@ -250,9 +258,13 @@ class PathNetDQN(TaskByTask):
         progress_bar: bool = False,
     ) -> Self:
         """Learn the current task; the arguments are those of ``stable_baselines3.DQN.learn``."""
-        return super().learn(
-            total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar
-        )
+        self._learning = True
+        try:
+            return super().learn(
+                total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar
+            )
+        finally:
+            self._learning = False
 
     def _sample_action(
         self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
@@ -314,9 +326,16 @@ class PathNetDQN(TaskByTask):
         for each in replaced:
             self.policy.copy_head(search.task, each.winner, each.loser)
         if search.over:
+            if not generation.outcome.judged.any():
+                warnings.warn(
+                    f"task {search.task!r}: its search is over after {search.env_steps} steps, before any path has "
+                    "finished an episode that was all its own, so the first one stays: give search_steps for a "
+                    "longer one (by default a tenth of what learn() is first called with)",
+                    stacklevel=2,
+                )
             search.consolidate()
         elif not replaced:
-            self.policy.show(self._current_route())
+            self._show_best()
             return
         self._follow(search)
 

@@ -60,8 +60,10 @@ def rule_for(kind: type[torch.optim.Optimizer], arguments: dict[str, Any]) -> Ru
     """Return the rule of Torch's optimizer ``kind``: Adam's keeps the state of every module, others' do not.
 
     Raises:
-        ValueError: If the optimizer evaluates the loss by itself, which no update here lets it do.
+        ValueError: If it is none, or evaluates the loss by itself, which no update here lets it do.
     """
+    if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError(f"policy_kwargs: optimizer_class={kind!r} must be a class, such as torch.optim.Adam")
     if issubclass(kind, torch.optim.LBFGS):
         raise ValueError(
             f"policy_kwargs: optimizer_class={kind.__name__} evaluates the loss by itself; give one that takes "

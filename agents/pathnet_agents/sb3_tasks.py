@@ -51,6 +51,7 @@ class TaskByTask(OffPolicyAlgorithm):
     _search: TaskSearch | None = None
     _used: str | None = None  # the task that use_task named, until something is learned
     _frozen_under: int | None = None  # the VecNormalize, by id, of the task frozen last; not known of a loaded one
+    _learning = False  # while learn() goes on
 
     @property
     def paths(self) -> dict[str, list[list[int]]]:
@@ -133,7 +134,10 @@ class TaskByTask(OffPolicyAlgorithm):
 
         Raises:
             ValueError: If the task is frozen, or another one has been begun and is not.
+            TypeError: If its name is no string.
         """
+        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance] - saved files hold strings
+            raise TypeError(f"name={name!r} must be a string, such as {str(name)!r}")
         self._refuse_task(name)
         if env is not None:
             self.set_env(maybe_make_env(env, self.verbose))
@@ -221,7 +225,12 @@ class TaskByTask(OffPolicyAlgorithm):
     def _follow(self, search: TaskSearch) -> None:
         """Let the population, as it is now, act and learn."""
         self.policy.follow(search.task, search.population, search.heads)
-        self.policy.show(self._current_route())
+        self._show_best()
+
+    def _show_best(self) -> None:
+        """Let :meth:`predict` act by the best member, where nobody has asked for another task."""
+        if self._used in (None, self._current().task):
+            self.policy.show(self._current_route())
 
     def freeze_task(self, *, keep_replay: bool = False) -> list[list[int]]:
         """End the current task: freeze its best path for good, return all other modules to their initial weights.
@@ -234,7 +243,12 @@ class TaskByTask(OffPolicyAlgorithm):
 
         Raises:
             ValueError: If there is no current task, or nothing was learned for it.
+            RuntimeError: If it is being learned at this moment, and a callback calls.
         """
+        if self._learning:
+            raise RuntimeError(
+                "freeze_task() while learn() goes on: let the callback return False to end learn(), then freeze"
+            )
         self._agree()
         if self._search is None or not self.policy.has_learned(self._search.task):
             last = next(reversed(self.policy.routes), None)
@@ -297,7 +311,7 @@ class TaskByTask(OffPolicyAlgorithm):
         super().save(path, exclude, include)
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_frozen_under"]
+        return [*super()._excluded_save_params(), "_frozen_under", "_learning"]
 
     def _agree(self) -> None:
         """Search among the paths that the policy has, where somebody has loaded others into it."""

@@ -51,7 +51,10 @@ def test_a_policy_without_paths_is_refused():
         ({"network": {"activation_fn": nn.Tanh}}, "activation_fn=Tanh is not possible: leave it out"),
         ({"network": {"unit": 3}}, "unit=3 is not an option of the policy; nearest: units"),
         ({"network": {"zzz": 3}}, "zzz=3 is not an option of the policy; known: net_arch, .*population"),
+        ({"network": {"optimizer_class": "adam"}}, "optimizer_class='adam' must be a class"),
         ({"search_steps": 0}, "search_steps=0 must be 1 or more"),
+        ({"batch_size": 0}, "batch_size=0 must be a whole number, 1 or more"),
+        ({"batch_size": 8.0}, r"batch_size=8\.0 must be a whole number, 1 or more"),
         ({"warm_start": "copy"}, 'warm_start=.copy. must be "clone" or "reset"'),
     ],
 )

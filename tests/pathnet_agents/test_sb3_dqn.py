@@ -305,6 +305,12 @@ def test_a_search_takes_a_tenth_of_a_tasks_steps_unless_it_is_told():
     assert not model._search.searching
 
 
+def test_a_search_that_ends_before_any_episode_is_warned_of():
+    model = make_model("Acrobot-v1", search_steps=60, generation_steps=30)  # episodes of 500 steps
+    with pytest.warns(UserWarning, match=r"over after 60 steps, before any path has finished .*give search_steps"):
+        model.learn(400)
+
+
 def test_an_interval_below_the_number_of_environments_is_reported():
     with pytest.warns(UserWarning, match="n_envs=4 it is updated every 4 steps, not target_update_interval=3"):
         make_model(make_vec_env("CartPole-v1", 4), target_update_interval=3)

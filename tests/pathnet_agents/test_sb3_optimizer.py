@@ -53,7 +53,7 @@ def test_an_optimizer_that_evaluates_the_loss_is_refused():
         make_model(network={"optimizer_class": torch.optim.LBFGS})
 
 
-@pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.RMSprop, torch.optim.SGD])
+@pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.RMSprop, torch.optim.SGD, torch.optim.Adagrad])
 def test_another_optimizer_learns_and_is_loaded(tmp_path, kind):
     model = make_model(network={"optimizer_class": kind}).learn(400)
     model.save(tmp_path / "model")

@@ -1,3 +1,5 @@
+from copy import deepcopy
+
 import gymnasium
 import numpy as np
 import pytest
@@ -93,6 +95,68 @@ def test_tasks_are_not_mixed_up():
     assert set(model.paths) == {"first"}  # what was refused leaves nothing behind
 
 
+@pytest.mark.parametrize("name", [3, None, ("a", 1)])
+def test_a_name_that_is_no_string_is_refused_before_anything_changes(name):
+    model = make_model()
+    with pytest.raises(TypeError, match=r"name=.* must be a string"):
+        model.learn_task(name, None, 150)
+    assert model.paths == make_model().paths and model.num_timesteps == 0
+
+
+def test_a_callback_cannot_freeze_what_is_being_learned_but_end_it():
+    model, refused = make_model(), []
+
+    def freeze_early(*_):
+        with pytest.raises(RuntimeError, match="let the callback return False") as error:
+            model.freeze_task()
+        refused.append(error)
+        return len(refused) < 3
+
+    model.learn_task("first", None, 600, callback=freeze_early)
+    assert len(refused) == 3 and model.num_timesteps < 600
+    model.learn_task("first", None, 300)
+    model.freeze_task()
+
+
+def test_a_model_saved_by_a_callback_can_be_frozen_once_it_is_loaded(tmp_path):
+    model = make_model()
+    model.learn(200, callback=lambda *_: model.save(tmp_path / "within") or True)
+    PathNetDQN.load(tmp_path / "within").freeze_task()
+
+
+def test_a_new_task_that_goes_on_counting_is_warned_of():
+    model = make_model()
+    model.learn(300)
+    model.freeze_task()
+    with pytest.warns(UserWarning, match="'task-2' begins at 300 time steps, explored as at the end"):
+        model.learn(200, reset_num_timesteps=False)
+    model.learn(100, reset_num_timesteps=False)  # of which nothing is new
+    model.freeze_task()
+    model.learn(150)
+
+
+def test_a_used_task_is_predicted_for_until_something_else_is_asked_for():
+    model = make_model(search_steps=300, generation_steps=50)
+    batch = observations(model.observation_space)
+    model.learn_task("first", None, 300)
+    model.freeze_task()
+    first, seen = q_values(model, batch), []
+
+    def look(*_):
+        if model.num_timesteps == 120:
+            model.use_task("first")
+        seen.append(torch.equal(q_values(model, batch), first))
+        return True
+
+    model.learn_task("second", None, 600, callback=look)
+    assert seen[118:] == [False] + [True] * 481  # through tournaments and the end of the search
+    assert not torch.equal(q_values(model.use_task("second"), batch), first)
+    model.use_task("first")
+    with pytest.warns(UserWarning, match="goes on with task 'second'"):
+        model.learn(100)
+    assert not torch.equal(q_values(model, batch), first)
+
+
 def test_a_task_is_not_frozen_twice():
     model = make_model()
     model.learn_task("first", None, 150)
@@ -129,6 +193,25 @@ def test_parameters_bring_their_tasks_and_the_search_goes_on_from_their_paths():
     other.set_parameters(make_model(seed=2).learn(1_000).get_parameters())  # one whose search is over
     assert not other._search.searching
     other.learn(200)
+
+
+@pytest.mark.parametrize(
+    ("network", "env"), [({"modules": 10}, "CartPole-v1"), ({"units": 8}, "CartPole-v1"), ({}, "Acrobot-v1")]
+)
+def test_parameters_of_another_network_are_refused_and_change_nothing(network, env):
+    model, other = make_model(), make_model(env, network=network)
+    batch = observations(model.observation_space)
+    model.learn_task("first", None, 300)
+    model.freeze_task()
+    model.learn_task("second", None, 300)
+    first, before = q_values(model.use_task("first"), batch), deepcopy(model)
+    other.learn(150)
+    with pytest.raises(ValueError, match=r"of another network: layer\.0\.\w+ is \(.*, here \(.*must agree"):
+        model.set_parameters(other.get_parameters())
+    assert list(model.paths) == ["first", "second"]
+    assert_equal_numbers(model, before)
+    assert torch.equal(q_values(model.use_task("first"), batch), first)
+    model.use_task("second").learn(150)
 
 
 def test_an_agent_saved_between_two_tasks_goes_on(tmp_path):
