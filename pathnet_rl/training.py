@@ -116,7 +116,9 @@ def find_beginning(earlier: Run, curriculum: Curriculum) -> Beginning:
     if stored.manifest.records > records:
         differs = earlier.curriculum.tasks[shared].name
         what = f"beginning with what {earlier.directory} had learned before {differs}"
-        stored, damages = _whole_or_refused(earlier, f"it kept nothing from before {differs}", records)
+        stored, damages = _whole_or_refused(
+            earlier, f"it kept nothing from before {differs}, as runs of `train` do", records
+        )
     length_bytes = stored.manifest.run_files[RECORDS].bytes
     if name := earlier.stopped_at(length_bytes):
         why = f"{name} was not mastered (on_fail: stop), so nothing comes after it"
