@@ -68,7 +68,8 @@ class PathNetDQN(TaskByTask):
         policy_kwargs: Arguments of :class:`~pathnet_agents.sb3_policy.PathNetPolicy`: net_arch (or layers and
             units), modules, active, population, the features extractor and the optimizer.
         search_steps: Environment steps of searching in a task, before the best member learns on alone; by default
-            a tenth of those that :meth:`learn` is first called with for it.
+            a tenth of those that :meth:`learn` is first called with for it. It goes on until a path has finished an
+            episode, at most ten times as long.
         generation_steps: Environment steps between two tournaments, by default an eighth of the search and at most
             all of it; a member's fitness is the mean of its latest 8 returns, so give its episodes time. New
             members sit out three tournaments, fewer where a search has fewer than eight.
@@ -326,13 +327,6 @@ class PathNetDQN(TaskByTask):
         for each in replaced:
             self.policy.copy_head(search.task, each.winner, each.loser)
         if search.over:
-            if not generation.outcome.judged.any():
-                warnings.warn(
-                    f"task {search.task!r}: its search is over after {search.env_steps} steps, before any path has "
-                    "finished an episode that was all its own, so the first one stays: give search_steps for a "
-                    "longer one (by default a tenth of what learn() is first called with)",
-                    stacklevel=2,
-                )
             search.consolidate()
         elif not replaced:
             self._show_best()

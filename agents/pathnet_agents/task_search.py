@@ -13,13 +13,16 @@ from pathnet_rl.search import Generation, PathSearch
 from pathnet_rl.settings import SearchSettings
 from pathnet_rl.task import Outcome
 
+LONGEST = 10
+
 
 class TaskSearch:
     """The bookkeeping of a search; it holds no network, so that it is saved as it is.
 
     Environments that are a multiple of the members are spread over them; in any other number the members act in
     turn, an episode each.
-    After ``settings.search_env_steps`` the best member is left alone.
+    After ``settings.search_env_steps`` the best member is left alone; where nobody has finished an episode by then,
+    as in many short calls of ``learn``, it is waited for, at most ``LONGEST`` times as long.
 
     Args:
         task: Whose path is searched.
@@ -157,8 +160,9 @@ class TaskSearch:
 
     @property
     def over(self) -> bool:
-        """Whether the search has had its steps and the best member may be left alone."""
-        return self.searching and self.env_steps >= self.settings.search_env_steps
+        """Whether the search has had its steps, knows something of its members, and the best may be left alone."""
+        times = 1 if any(self._returns) else LONGEST
+        return self.searching and self.env_steps >= times * self.settings.search_env_steps
 
     def consolidate(self) -> None:
         """Leave the best member alone, in all lanes."""

@@ -305,10 +305,12 @@ def test_a_search_takes_a_tenth_of_a_tasks_steps_unless_it_is_told():
     assert not model._search.searching
 
 
-def test_a_search_that_ends_before_any_episode_is_warned_of():
-    model = make_model("Acrobot-v1", search_steps=60, generation_steps=30)  # episodes of 500 steps
-    with pytest.warns(UserWarning, match=r"over after 60 steps, before any path has finished .*give search_steps"):
-        model.learn(400)
+def test_a_search_in_short_calls_waits_for_episodes():
+    model = make_model("MountainCar-v0", search_steps=None, generation_steps=None, learning_starts=50)
+    model.learn(380)  # episodes of 200 steps, of which the first counts for nobody
+    assert model._search.searching and not model._search.latest.outcome.judged.any()
+    model.learn(500, reset_num_timesteps=False)
+    assert not model._search.searching and model._search.latest.outcome.judged.any()
 
 
 def test_an_interval_below_the_number_of_environments_is_reported():

@@ -67,6 +67,15 @@ def test_of_members_that_are_equal_in_all_the_first_is_the_best():
     assert search.best == 0
 
 
+@pytest.mark.parametrize("ends", [0, 48, 1_000])
+def test_a_search_waits_for_an_episode_ten_times_as_long(ends):
+    search, steps = make_search(), 0
+    while not search.over:
+        steps += 4
+        search.step(np.ones(4, dtype=np.float32), np.full(4, steps >= ends))
+    assert steps == max(24, min(ends + 4, 240))
+
+
 def test_a_single_lane_is_given_to_the_members_in_turn():
     search = make_search(lanes=1)
     actors = []
