@@ -101,9 +101,16 @@ def pathnet(env: VecEnv, steps: int, device: str, *, paths: int, active: int = 3
         **rate(env.num_envs),
     )
     measure = learner(model, steps, clock_for(device))
-    live = model.policy.live
-    assert live is not None and live.members == paths
+    while members_of(model) > paths:  # a search goes on until an episode has ended
+        model.learn(steps, reset_num_timesteps=False)
+    assert members_of(model) == paths
     return measure
+
+
+def members_of(model: PathNetDQN) -> int:
+    """Return how many paths learn."""
+    assert model.policy.live is not None
+    return model.policy.live.members
 
 
 def curriculum(steps: int, device: str, *, paths: int, batch: int = BATCH) -> Measure:
