@@ -108,6 +108,17 @@ def test_the_differences_in_the_text_are_what_the_records_give(comparison):
             ",.0f",
         ),
         ("final evaluation of the target: no-search - pathnet", "ends alike, 6 higher (-5 to 16", ".0f"),
+        (
+            "mean success of all sub-tasks: all-warm - pathnet",
+            "success of all twelve changes by -.11 (-.26 to .04",
+            ".2f",
+        ),
+        (
+            "environment steps of the run: all-warm - pathnet",
+            "steps of the run by 262,683 (-216,464 to 741,829",
+            ",.0f",
+        ),
+        ("final evaluation of the target: all-warm - pathnet", "return at Land's end by -34 (-98 to 30", ".0f"),
         ("final evaluation: pathnet - progressive", "Land ends 17 lower than with `pathnet` (4 to 30", ".0f"),
     ):
         spelled = spell(effects[question].difference, form).replace("0.", ".").rstrip(")")
@@ -131,6 +142,7 @@ def test_nothing_was_forgotten_and_the_report_can_be_written_again(study):
     page = write_report(study).read_text(encoding="utf-8")
     assert "no-warm-start: exactly 0 in all 110 evaluations" in page
     assert "no-search: exactly 0 in all 110 evaluations" in page
+    assert "all-warm: exactly 0 in all 110 evaluations" in page
     assert "pathnet: exactly 0 in all 110 evaluations" in page
     assert "progressive: exactly 0 in all 110 evaluations" in page
     assert "success of all sub-tasks in the end: pathnet - fine-tune" in page
