@@ -56,7 +56,10 @@ def _read_all(run: Path) -> tuple[list[Stored], list[str]]:
 def _way_on(run: Path, stored: list[Stored]) -> str:
     for each in reversed(stored):
         if not {CONFIG, RECORDS} & damaged_run_files(run, each.manifest).keys():
-            if Run.open(run).is_finished(each.manifest.run_files[RECORDS].bytes):
+            opened, length_bytes = Run.open(run), each.manifest.run_files[RECORDS].bytes
+            if name := opened.stopped_at(length_bytes):
+                return f"{opened.stopped_because(name)}: nothing is left to train; pathnet-rl evaluate {run}"
+            if opened.is_finished(length_bytes):
                 return f"finished: nothing is left to train; pathnet-rl evaluate {run}"
             return f"go on from {each.directory.relative_to(run)}: pathnet-rl resume {run}"
     if stored:

@@ -1,7 +1,6 @@
 """Checkpoints of a run: written whole, under checksums; read only where every byte is right.
 
-The last two are kept in ``RUN/checkpoints``; in ``RUN/learned``, if asked for, those at the ends of sub-tasks, and
-what a run began with that began with another one's.
+The last two are kept in ``RUN/checkpoints``, and in ``RUN/learned`` those at the ends of sub-tasks, if asked for.
 ``RUN/checkpoints/000000012`` is the run as it stood after 12 records: the agent's ``tensors.safetensors`` and
 ``notes.json``, and ``manifest.json`` with length and SHA-256 of these, of every other file of the run at that
 moment (of which ``records.jsonl`` grows afterwards), and of itself. Nothing is pickled, and no path that is
@@ -13,6 +12,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +26,7 @@ from pathnet_rl.agent import Checkpoint
 from pathnet_rl.durable import create_directory, remove_directory, sync_directory
 from pathnet_rl.lock import LOCK
 from pathnet_rl.memory import in_words, memory_bytes
-from pathnet_rl.run import EVENTS
+from pathnet_rl.run import EVENTS, RECORDS
 
 FOLDER, LEARNED = "checkpoints", "learned"
 TENSORS, NOTES, MANIFEST = "tensors.safetensors", "notes.json", "manifest.json"
@@ -138,21 +138,24 @@ def write_checkpoint(run: Path, snapshot: Snapshot) -> None:
         remove_directory(old)
 
 
-def files_to_begin_with(stored: Stored, run_files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the files of a new run that begins with another one's checkpoint, and keeps it, by their path.
+def files_to_begin_with(
+    stored: Stored, learned: Sequence[Stored], run_files: Mapping[str, bytes]
+) -> dict[str, bytes]:
+    """Return the files of a new run that begins with another one's checkpoint, by their path.
 
     Args:
         stored: Of the other run.
+        learned: What that one has kept for good, and this one is to keep.
         run_files: All that the new run has, ``records.jsonl`` up to the checkpoint among it.
     """
-    manifest = stored.manifest
-    snapshot = Snapshot.of(
-        stored.checkpoint, records=manifest.records, env_steps=manifest.env_steps, lengths_bytes={}
-    )
-    files = _files_of(snapshot, {name: _sum_of(content) for name, content in run_files.items()})
-    folders = [f"{folder}/{snapshot.records:09d}" for folder in (FOLDER, LEARNED)]
-    kept = {f"{folder}/{name}": content for folder in folders for name, content in files.items()}
-    return {**run_files, **kept}
+    files = dict(run_files)
+    for folder, each in ((FOLDER, stored), *((LEARNED, each) for each in learned)):
+        records = run_files[RECORDS][: each.manifest.run_files[RECORDS].bytes]
+        sums = {name: _sum_of(content) for name, content in {**run_files, RECORDS: records}.items()}
+        count, env_steps = each.manifest.records, each.manifest.env_steps
+        snapshot = Snapshot.of(each.checkpoint, records=count, env_steps=env_steps, lengths_bytes={})
+        files |= {f"{folder}/{count:09d}/{name}": content for name, content in _files_of(snapshot, sums).items()}
+    return files
 
 
 def _files_of(snapshot: Snapshot, run_files: dict[str, Sum]) -> dict[str, bytes]:
@@ -177,6 +180,16 @@ def checkpoints(run: Path, folder: str = FOLDER) -> list[Path]:
 def all_checkpoints(run: Path) -> list[Path]:
     """Return the directories of all that is kept of a run, oldest first, whole or not."""
     return sorted([*checkpoints(run, LEARNED), *checkpoints(run)], key=lambda path: path.name)
+
+
+def whole_learned(run: Path, at_most_records: int) -> tuple[Stored, ...]:
+    """Return what a run has kept at the ends of sub-tasks, but for what is damaged, oldest first."""
+    kept: list[Stored] = []
+    for directory in checkpoints(run, LEARNED):
+        with suppress(CheckpointError, FileNotFoundError):
+            if int(directory.name) <= at_most_records:
+                kept.append(read_checkpoint(directory))
+    return tuple(kept)
 
 
 def newest_whole(

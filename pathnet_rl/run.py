@@ -144,10 +144,6 @@ class Run:
                 f"{directory} is no beginning of this curriculum: its {differing}; what it has learned stays, and "
                 "only later sub-tasks can change: train without --from"
             )
-        if run.shared_with(curriculum) == len(curriculum.tasks):
-            raise RunError(
-                f"{directory} has all these sub-tasks: add or change one, or pathnet-rl resume {directory}"
-            )
         run._require_device(device)
         return run
 
@@ -178,6 +174,13 @@ class Run:
             RunError: If the first so many bytes are no records of this run.
         """
         return self._stopped_at(self._mastered(length_bytes))
+
+    def stopped_because(self, name: str) -> str:
+        """Say why such a run ended, and what is left."""
+        names = [task.name for task in self.curriculum.tasks]
+        left = ", ".join(names[names.index(name) + 1 :])
+        untrained = f"; not trained: {left}" if left else ""
+        return f"stopped, as {name} was not mastered (on_fail: stop){untrained}"
 
     def _stopped_at(self, mastered: Mapping[str, bool]) -> str | None:
         stops = [task.name for task in self.curriculum.tasks if task.on_fail == "stop"]

@@ -4,13 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pathnet_rl.agent import Agent
-from pathnet_rl.checkpoint import CheckpointError, Stored, all_checkpoints, files_to_begin_with, newest_whole
+from pathnet_rl.checkpoint import (
+    CheckpointError,
+    Stored,
+    all_checkpoints,
+    files_to_begin_with,
+    newest_whole,
+    whole_learned,
+)
 from pathnet_rl.curriculum import Curriculum
 from pathnet_rl.device import make_reproducible
 from pathnet_rl.durable import NO_ROOM, remove_directory
 from pathnet_rl.listener import Listener
 from pathnet_rl.records import GenerationRecord, Record, SubTaskRecord
-from pathnet_rl.run import CONFIG, RECORDS, RecordFile, Run
+from pathnet_rl.run import CONFIG, RECORDS, RecordFile, Run, RunError
 from pathnet_rl.saving import Pace, Saver
 
 
@@ -76,7 +83,10 @@ def find_start(run: Run) -> Start:
     kept = all_checkpoints(run.directory)
     for directory in kept[kept.index(stored.directory) + 1 :]:
         remove_directory(directory)
-    if run.is_finished(stored.manifest.run_files[RECORDS].bytes):
+    length_bytes = stored.manifest.run_files[RECORDS].bytes
+    if name := run.stopped_at(length_bytes):
+        words.append(f"{run.stopped_because(name)}: nothing is left to train")
+    elif run.is_finished(length_bytes):
         words.append(f"finished after {stored.manifest.env_steps:,} environment steps: nothing is left to train")
     else:
         words.append(f"going on after {stored.manifest.env_steps:,} environment steps, from {stored.directory}")
@@ -91,17 +101,19 @@ class Beginning:
 
     Attributes:
         stored: The other run's checkpoint.
+        learned: Those that it kept at the ends of sub-tasks, up to there.
         records: Its records up to there.
         words: What a person should know of it, a line each.
     """
 
     stored: Stored
+    learned: tuple[Stored, ...]
     records: bytes
     words: tuple[str, ...]
 
     def files(self, first: dict[str, bytes]) -> dict[str, bytes]:
-        """Add the records and a checkpoint to the first files of the new run."""
-        return files_to_begin_with(self.stored, {**first, RECORDS: self.records})
+        """Add the records and the checkpoints to the first files of the new run."""
+        return files_to_begin_with(self.stored, self.learned, {**first, RECORDS: self.records})
 
 
 def find_beginning(earlier: Run, curriculum: Curriculum) -> Beginning:
@@ -109,31 +121,38 @@ def find_beginning(earlier: Run, curriculum: Curriculum) -> Beginning:
 
     Raises:
         CheckpointError: If it had learned nothing yet, no checkpoint from then is whole, or it stopped for good.
+        RunError: If it has learned, or will, all of that curriculum.
     """
     stored, damages = _whole_or_refused(earlier, "it has learned nothing yet")
     shared, what = earlier.shared_with(curriculum), f"beginning with what {earlier.directory} has learned"
     records = earlier.records_of_first(shared, stored.manifest.run_files[RECORDS].bytes)
     if stored.manifest.records > records:
-        differs = earlier.curriculum.tasks[shared].name
-        what = f"beginning with what {earlier.directory} had learned before {differs}"
-        stored, damages = _whole_or_refused(
-            earlier, f"it kept nothing from before {differs}, as runs of `train` do", records
-        )
+        before = f"before {earlier.curriculum.tasks[shared].name}"
+        what = f"beginning with what {earlier.directory} had learned {before}"
+        nothing = f"it kept nothing from {before}, as runs of `train` do"
+        stored, damages = _whole_or_refused(earlier, nothing, f" from {before}", records)
     length_bytes = stored.manifest.run_files[RECORDS].bytes
     if name := earlier.stopped_at(length_bytes):
         why = f"{name} was not mastered (on_fail: stop), so nothing comes after it"
-        raise CheckpointError(f"{earlier.directory} cannot be continued: {why}")
+        remedy = "to try it again give it another budget_env_steps, advance or on_fail"
+        raise CheckpointError(f"{earlier.directory} cannot be continued: {why}; {remedy}")
+    if shared == len(curriculum.tasks):
+        remedy = f"add or change one, or pathnet-rl resume {earlier.directory}"
+        raise RunError(f"{earlier.directory} has all these sub-tasks: {remedy}")
     words = [*(f"{damage}; the one before is used" for damage in damages), what]
     if changed := earlier.changed_versions():
         words.append(f"which was begun with {', '.join(changed)}: training all of it now may lead elsewhere")
+    learned = whole_learned(earlier.directory, stored.manifest.records)
     with (earlier.directory / RECORDS).open("rb") as written:
-        return Beginning(stored, written.read(length_bytes), tuple(words))
+        return Beginning(stored, learned, written.read(length_bytes), tuple(words))
 
 
-def _whole_or_refused(earlier: Run, otherwise: str, at_most_records: int | None = None) -> tuple[Stored, list[str]]:
+def _whole_or_refused(
+    earlier: Run, nothing: str, which: str = "", at_most_records: int | None = None
+) -> tuple[Stored, list[str]]:
     stored, damages = newest_whole(earlier.directory, (CONFIG, RECORDS), at_most_records)
     if stored is None:
-        why = "no checkpoint is whole" if damages else otherwise
+        why = f"no checkpoint{which} is whole" if damages else nothing
         raise CheckpointError("\n".join([*damages, f"{earlier.directory} cannot be continued: {why}"]))
     return stored, damages
 

@@ -234,6 +234,7 @@ class PathNetDQN(TaskByTask):
         tb_log_name: str = "run",
         progress_bar: bool = False,
     ) -> tuple[int, BaseCallback]:
+        self._require_env()
         self._agree()
         search = self._current()
         self._announce(search.task)

@@ -141,9 +141,14 @@ class TaskByTask(OffPolicyAlgorithm):
         self._refuse_task(name)
         if env is not None:
             self.set_env(maybe_make_env(env, self.verbose))
+        self._require_env()
         self._enter(name)
         self._used = None
         return self.learn(total_timesteps, callback, log_interval, tb_log_name or name, progress_bar=progress_bar)
+
+    def _require_env(self) -> None:
+        """Refuse to learn without an environment, before anything changes, as Stable-Baselines3 does later."""
+        assert self.env is not None, "there is no environment to learn in: give load() an env, or call set_env()"
 
     def _refuse_task(self, name: str) -> None:
         """Say why a task cannot be learned now, before anything changes."""

@@ -70,9 +70,11 @@ def train(
     directory = out or Path("runs") / f"{loaded.name}-seed{loaded.seed}"
     try:
         chosen = choose_device(device)
+        going_on = resume and directory.exists()
+        if from_ is not None and not going_on:
+            Run.open(from_)  # whether it is a run comes before where it lies
         if from_ is not None and _lies_in(directory, from_, fresh=fresh):
             refuse(f"{directory} is where to begin from, and only read; give another name, or --out")
-        going_on = resume and directory.exists()
         words: tuple[str, ...] = ()
         if going_on:
             run = Run.open_to_resume(directory, loaded, device=chosen)
@@ -144,6 +146,9 @@ def _train(run: "Run", pace: "Pace", *, resume: bool, words: tuple[str, ...] = (
         typer.echo(f"interrupted; {saved}; go on with: {to_type(f'resume {run.directory}')}", err=True)
         raise typer.Exit(error.status) from None
     screen.print(summary_table(finished))
+    if len(finished) < len(run.curriculum.tasks):  # it ended for good
+        why = run.stopped_because(finished[-1].task)
+        screen.print(f"{why}; to go on, change it and train --from this run", soft_wrap=True)
     screen.print(f"run {run.directory}", soft_wrap=True)
     screen.print(
         f"next: {to_type(f'evaluate {run.directory}')}   tensorboard --logdir {run.directory.parent}",

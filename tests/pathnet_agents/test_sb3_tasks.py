@@ -157,6 +157,18 @@ def test_a_used_task_is_predicted_for_until_something_else_is_asked_for():
     assert not torch.equal(q_values(model, batch), first)
 
 
+def test_without_an_environment_no_task_is_begun(tmp_path):
+    model = make_model()
+    model.learn_task("first", None, 200)
+    model.freeze_task()
+    model.save(tmp_path / "model")
+    loaded = PathNetDQN.load(tmp_path / "model")
+    for learn in (lambda: loaded.learn(100), lambda: loaded.learn_task("second", None, 100)):
+        with pytest.raises(AssertionError, match="no environment to learn in: give load\\(\\) an env"):
+            learn()
+    assert list(loaded.paths) == ["first"]
+
+
 def test_a_task_is_not_frozen_twice():
     model = make_model()
     model.learn_task("first", None, 150)

@@ -107,6 +107,8 @@ def test_where_the_run_exists_it_is_gone_on_with_and_that_is_said(shared, tmp_pa
     words = ["train", longer(tmp_path), "--from", shared / "short", "--out", "more", "--resume"]
     run(tmp_path, *words)
     assert f"--from {shared / 'short'} is not used" in run(tmp_path, *words)
+    words[words.index("--from") + 1] = "deleted"
+    assert "--from deleted is not used" in run(tmp_path, *words)
 
 
 def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(shared, tmp_path):
@@ -146,7 +148,8 @@ def test_another_beginning_is_refused_and_nothing_is_made(shared, tmp_path, opti
 def test_what_ended_for_good_or_has_all_sub_tasks_is_refused(shared, tmp_path):
     text = (CURRICULUM % ", mastered: false").replace("threshold: 0.9}}", "threshold: 0.9}, on_fail: stop}", 1)
     (tmp_path / "fake.yaml").write_text(text, encoding="utf-8")
-    run(tmp_path, "train", "fake.yaml", "--out", "stopped")
+    said = run(tmp_path, "train", "fake.yaml", "--out", "stopped")
+    assert "stopped, as one was not mastered (on_fail: stop); not trained: two, three; to go on, change it" in said
     said = run(tmp_path, "train", longer(tmp_path, text + FOUR), "--from", "stopped", "--out", "x", status=2)
     assert "stopped cannot be continued: one was not mastered (on_fail: stop), so nothing comes after it" in said
     said = run(tmp_path, "train", shared / "fake.yaml", "--from", shared / "short", "--out", "x", status=2)
@@ -182,11 +185,31 @@ def test_what_a_run_began_with_is_kept_and_what_it_has_learned_since(shared, tmp
     assert "more had learned before three" in run(tmp_path, "train", both, "--from", "more", "--out", "both")
 
 
+def test_all_that_was_kept_is_taken_along(shared, tmp_path):
+    run(tmp_path, "train", longer(tmp_path), "--from", shared / "short", "--out", "more")
+    kept = sorted(path.name for path in (tmp_path / "more" / "learned").iterdir())
+    assert kept == ["000000006", "000000012", "000000018", "000000024"]
+    assert check_run(tmp_path / "more").whole
+    said = run(tmp_path, "train", changed(tmp_path), "--from", "more", "--out", "less")
+    assert "more had learned before two" in said
+    run(tmp_path, "train", changed(tmp_path), "--out", "whole")
+    assert_same_run(tmp_path / "less", tmp_path / "whole")
+    (damaged := tmp_path / "more" / "learned" / "000000006" / "notes.json").write_bytes(b"{}")
+    said = run(tmp_path, "train", changed(tmp_path), "--from", "more", "--out", "x", status=2)
+    assert f"{damaged.parent}: notes.json " in said.replace("more/", f"{tmp_path}/more/", 1)
+    assert "more cannot be continued: no checkpoint from before two is whole" in said
+
+
 def test_a_sub_task_that_ended_the_run_can_be_tried_again(shared, tmp_path):
     text = (CURRICULUM % ", mastered: false").replace("two, env", "two, on_fail: stop, env")
     (tmp_path / "fake.yaml").write_text(text, encoding="utf-8")
     run(tmp_path, "train", "fake.yaml", "--out", "stopped")
     assert [line["task"] for line in records_of(tmp_path / "stopped")] == ["one"] * 6 + ["two"] * 6
+    why = "stopped, as two was not mastered (on_fail: stop); not trained: three"
+    assert f"{why}: nothing is left to train" in run(tmp_path, "check", "stopped")
+    assert f"{why}: nothing is left to train" in run(tmp_path, "resume", "stopped")
+    said = run(tmp_path, "train", "fake.yaml", "--from", "stopped", "--out", "more", status=2)
+    assert "two was not mastered (on_fail: stop), so nothing comes after it; to try it again give it" in said
     said = run(tmp_path, "train", changed(tmp_path, text), "--from", "stopped", "--out", "more")
     assert "stopped had learned before two" in said
     run(tmp_path, "train", changed(tmp_path, text), "--out", "whole")
@@ -241,8 +264,9 @@ def test_the_run_itself_is_no_place_for_what_continues_it(shared, tmp_path):
 
 
 def test_what_has_learned_nothing_or_is_damaged_is_refused(shared, tmp_path):
-    said = run(tmp_path, "train", longer(tmp_path), "--from", "nowhere", "--out", "x", status=2)
-    assert "nowhere is no run" in said
+    for folder in ("nowhere", "."):
+        said = run(tmp_path, "train", longer(tmp_path), "--from", folder, "--out", "x", status=2)
+        assert f"{folder} is no run: config.json is missing" in said
     (tmp_path / "begun").mkdir()
     config = (shared / "short" / "config.json").read_bytes()
     (tmp_path / "begun" / "config.json").write_bytes(config)
