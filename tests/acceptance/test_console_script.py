@@ -57,10 +57,11 @@ def trained(tmp_path_factory):
 def test_a_run_leaves_what_the_readme_says(trained):
     _, directory, printed = trained
     names = {path.name.split(".tfevents")[0] for path in directory.iterdir()}
-    assert names == {"config.json", "records.jsonl", "checkpoints", "paths", "events.out", "lock"}
+    assert names == {"config.json", "records.jsonl", "checkpoints", "learned", "paths", "events.out", "lock"}
     assert [{path.name for path in kept.iterdir()} for kept in (directory / "checkpoints").iterdir()] == [
         {"tensors.safetensors", "notes.json", "manifest.json"}
     ] * 2
+    assert len(list((directory / "learned").iterdir())) == 3
     assert "damaged" not in run("check", directory, cwd=directory.parent)
     assert sorted(path.name for path in (directory / "paths").iterdir()) == [
         "brake_fall.png",
