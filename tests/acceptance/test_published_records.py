@@ -119,6 +119,17 @@ def test_the_differences_in_the_text_are_what_the_records_give(comparison):
             ",.0f",
         ),
         ("final evaluation of the target: all-warm - pathnet", "return at Land's end by -34 (-98 to 30", ".0f"),
+        (
+            "mean success of all sub-tasks: population-2 - pathnet",
+            "success of all twelve changes by -.02 (-.04 to .00",
+            ".2f",
+        ),
+        (
+            "environment steps of the run: population-2 - pathnet",
+            "the run takes 72,612 more steps (-29,985 to 175,209",
+            ",.0f",
+        ),
+        ("final evaluation of the target: population-2 - pathnet", "a difference of -0 (-10 to 10", ".0f"),
         ("final evaluation: pathnet - progressive", "Land ends 17 lower than with `pathnet` (4 to 30", ".0f"),
     ):
         spelled = spell(effects[question].difference, form).replace("0.", ".").rstrip(")")
@@ -143,6 +154,7 @@ def test_nothing_was_forgotten_and_the_report_can_be_written_again(study):
     assert "no-warm-start: exactly 0 in all 110 evaluations" in page
     assert "no-search: exactly 0 in all 110 evaluations" in page
     assert "all-warm: exactly 0 in all 110 evaluations" in page
+    assert "population-2: exactly 0 in all 110 evaluations" in page
     assert "pathnet: exactly 0 in all 110 evaluations" in page
     assert "progressive: exactly 0 in all 110 evaluations" in page
     assert "success of all sub-tasks in the end: pathnet - fine-tune" in page
