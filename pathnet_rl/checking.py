@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pathnet_rl.checkpoint import (
-    CheckpointError,
     Stored,
     all_checkpoints,
     damaged_run_files,
-    read_checkpoint,
     run_files,
+    whole_ones,
 )
 from pathnet_rl.run import CONFIG, RECORDS, Run
 
@@ -27,7 +26,8 @@ class Verdict:
 
 def check_run(run: Path) -> Verdict:
     """Read every file of a run; what is being written meanwhile counts as far as the last checkpoint knows it."""
-    stored, damaged = _read_all(run)
+    stored, damages = whole_ones(all_checkpoints(run))
+    damaged = [f"damaged  {directory.relative_to(run)}: {words}" for directory, words in damages.items()]
     known = stored[-1].manifest.run_files if stored else {}
     files = damaged_run_files(run, stored[-1].manifest) if stored else {}
     damaged += [f"damaged  {name}: {words}; {REMEDIES.get(name, DERIVED)}" for name, words in files.items()]
@@ -37,20 +37,6 @@ def check_run(run: Path) -> Verdict:
         place = each.directory.relative_to(run)
         lines.append(f"whole    {place}, after {each.manifest.env_steps:,} environment steps")
     return Verdict([*lines, *damaged, _way_on(run, stored)], not damaged)
-
-
-def _read_all(run: Path) -> tuple[list[Stored], list[str]]:
-    """Return the checkpoints that are whole, oldest first, and a line for each that is not."""
-    stored: list[Stored] = []
-    damaged: list[str] = []
-    for directory in all_checkpoints(run):
-        try:
-            stored.append(read_checkpoint(directory))
-        except FileNotFoundError:  # its writer has made newer ones since
-            continue
-        except CheckpointError as error:
-            damaged.append(f"damaged  {directory.relative_to(run)}: {error}")
-    return stored, damaged
 
 
 def _way_on(run: Path, stored: list[Stored]) -> str:

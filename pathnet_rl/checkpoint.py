@@ -12,7 +12,6 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -182,14 +181,18 @@ def all_checkpoints(run: Path) -> list[Path]:
     return sorted([*checkpoints(run, LEARNED), *checkpoints(run)], key=lambda path: path.name)
 
 
-def whole_learned(run: Path, at_most_records: int) -> tuple[Stored, ...]:
-    """Return what a run has kept at the ends of sub-tasks, but for what is damaged, oldest first."""
-    kept: list[Stored] = []
-    for directory in checkpoints(run, LEARNED):
-        with suppress(CheckpointError, FileNotFoundError):
-            if int(directory.name) <= at_most_records:
-                kept.append(read_checkpoint(directory))
-    return tuple(kept)
+def whole_ones(directories: Sequence[Path]) -> tuple[list[Stored], dict[Path, str]]:
+    """Return those of some checkpoints that are whole, and what is wrong with each of the others."""
+    stored: list[Stored] = []
+    damages: dict[Path, str] = {}
+    for directory in directories:
+        try:
+            stored.append(read_checkpoint(directory))
+        except FileNotFoundError:  # its writer has made newer ones since
+            continue
+        except CheckpointError as error:
+            damages[directory] = str(error)
+    return stored, damages
 
 
 def newest_whole(

@@ -5,7 +5,7 @@ o (output). After Fernando et al. 2017 (arXiv:1701.08734): the outputs of a laye
 every task has a head of its own, and what a task froze never changes again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -208,6 +208,24 @@ class PathNet:
             tensors.update({f"head.{task}.{name}": value for name, value in heads.tensors().items()})
         return tensors
 
+    def require_own_layers(self, tensors: Mapping[str, Tensor]) -> None:
+        """Refuse tensors of a :meth:`state_dict`, with the values or without, whose layers are another network's.
+
+        Raises:
+            ValueError: If they are.
+        """
+        own, given = (
+            {name: tuple(tensor.shape) for name, tensor in named.items() if _is_layer_state(name)}
+            for named in (self.state_dict(), tensors)
+        )
+        for name in (*own, *given):
+            here, there = (shapes.get(name, "not there") for shapes in (own, given))
+            if here != there:
+                raise ValueError(
+                    f"these are parameters of another network: {name} is {there}, here {here}; both must agree in "
+                    "observations, layers, units, modules and optimizer"
+                )
+
     def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
         """Take the tensors of :meth:`state_dict`; the shapes must be this network's."""
         self.frozen_rlm = tensors["frozen"].numpy().copy()
@@ -227,6 +245,10 @@ class PathNet:
             tensors[f"{name}.updates"].to(self.device),
         )
         return Stack(shape, values, state, updates)
+
+
+def _is_layer_state(name: str) -> bool:
+    return name.startswith("layer.") and not name.endswith(".values")
 
 
 def _is_head(name: str) -> bool:

@@ -61,7 +61,7 @@ def run_paths(
         if traces is not None:
             traces.append(Trace(rows_gri, matrix_gio, outputs_gro))
         # The active modules of a layer are summed.
-        hidden_gbi = shape.from_rows(by_slot(outputs_gro, shape).sum(-2), batch)
+        hidden_gbi = shape.from_rows(_by_slot(outputs_gro, shape).sum(-2), batch)
     rows_gri, matrix_gio = with_ones(hidden_gbi), values[-1].flatten(0, 1)
     if traces is not None:
         traces.append(Trace(rows_gri, matrix_gio, None))
@@ -93,7 +93,7 @@ def gradients_of(
         assert trace.relu_gro is not None
         delta_grnu = shape.rows_adjoint(hidden_gbi, batch)[:, :, None]
         rows = delta_grnu.shape[1]
-        open_grnu = by_slot(trace.relu_gro[:, :rows].sign_(), shape)  # 1 where it is open, else 0
+        open_grnu = _by_slot(trace.relu_gro[:, :rows].sign_(), shape)  # 1 where it is open, else 0
         delta_gro = (open_grnu * delta_grnu).flatten(2)
         gradients.append(_to_rows(torch.bmm(trace.rows_gri[:, :rows].mT, delta_gro), values_ruio, slots_gn))
         if number > 0 or to_inputs:
@@ -101,7 +101,7 @@ def gradients_of(
     return gradients[::-1], hidden_gbi if to_inputs else None
 
 
-def by_slot(rows_gro: Tensor, shape: Shape) -> Tensor:
+def _by_slot(rows_gro: Tensor, shape: Shape) -> Tensor:
     """Tell the slots of a layer's outputs apart, ``(g, r, active, units)``: a view."""
     return rows_gro.view(*rows_gro.shape[:2], -1, shape.units)
 

@@ -159,13 +159,12 @@ class Run:
             )
 
     def is_finished(self, length_bytes: int) -> bool:
-        """Say whether nothing is left to train after the first so many bytes of the records.
+        """Say whether every sub-task has ended by the first so many bytes of the records.
 
         Raises:
             RunError: If these are no records of this run.
         """
-        mastered = self._mastered(length_bytes)
-        return self._stopped_at(mastered) is not None or len(mastered) == len(self.curriculum.tasks)
+        return len(self._mastered(length_bytes)) == len(self.curriculum.tasks)
 
     def stopped_at(self, length_bytes: int) -> str | None:
         """Return the sub-task that ended the run for good: not mastered where ``on_fail`` is stop.
@@ -173,7 +172,9 @@ class Run:
         Raises:
             RunError: If the first so many bytes are no records of this run.
         """
-        return self._stopped_at(self._mastered(length_bytes))
+        mastered = self._mastered(length_bytes)
+        stops = [task.name for task in self.curriculum.tasks if task.on_fail == "stop"]
+        return next((name for name in stops if not mastered.get(name, True)), None)
 
     def stopped_because(self, name: str) -> str:
         """Say why such a run ended, and what is left."""
@@ -181,10 +182,6 @@ class Run:
         left = ", ".join(names[names.index(name) + 1 :])
         untrained = f"; not trained: {left}" if left else ""
         return f"stopped, as {name} was not mastered (on_fail: stop){untrained}"
-
-    def _stopped_at(self, mastered: Mapping[str, bool]) -> str | None:
-        stops = [task.name for task in self.curriculum.tasks if task.on_fail == "stop"]
-        return next((name for name in stops if not mastered.get(name, True)), None)
 
     def _mastered(self, length_bytes: int) -> dict[str, bool]:
         """Return whether each finished sub-task was mastered."""

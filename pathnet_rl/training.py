@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 from pathnet_rl.agent import Agent
 from pathnet_rl.checkpoint import (
+    LEARNED,
     CheckpointError,
     Stored,
     all_checkpoints,
+    checkpoints,
     files_to_begin_with,
     newest_whole,
-    whole_learned,
+    whole_ones,
 )
 from pathnet_rl.curriculum import Curriculum
 from pathnet_rl.device import make_reproducible
@@ -142,9 +144,10 @@ def find_beginning(earlier: Run, curriculum: Curriculum) -> Beginning:
     words = [*(f"{damage}; the one before is used" for damage in damages), what]
     if changed := earlier.changed_versions():
         words.append(f"which was begun with {', '.join(changed)}: training all of it now may lead elsewhere")
-    learned = whole_learned(earlier.directory, stored.manifest.records)
+    kept = checkpoints(earlier.directory, LEARNED)
+    learned, _ = whole_ones([each for each in kept if int(each.name) <= stored.manifest.records])
     with (earlier.directory / RECORDS).open("rb") as written:
-        return Beginning(stored, learned, written.read(length_bytes), tuple(words))
+        return Beginning(stored, tuple(learned), written.read(length_bytes), tuple(words))
 
 
 def _whole_or_refused(

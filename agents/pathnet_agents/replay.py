@@ -97,7 +97,7 @@ class Replay:
         self._discount = torch.zeros(self.rows, lanes, device=device)  # what follows these steps is worth
         self._last = torch.zeros(self.rows, lanes, dtype=torch.int64, device=device)  # where the last one lies
         self._lanes, self._ahead = torch.arange(lanes, device=device), torch.arange(steps, device=device)
-        self._discounts = discount ** torch.arange(steps + 1, device=device)[:, None]
+        self._discounts = discount ** torch.arange(steps + 1, device=device)
         self.priority = torch.zeros(self.rows, lanes, device=device) if prioritized else None
         self._largest_priority = 1.0
         self._next_row, self._stored_rows = 0, 0
@@ -127,8 +127,8 @@ class Replay:
         goes_on[:, 1:] = (1 - self.ended[rows[:, :-1]]).cumprod(1)
         taken = goes_on.sum(1).long()
         last = rows.gather(1, taken - 1)
-        self._return[first] = (self.reward[rows] * goes_on * self._discounts[:-1]).sum(1)
-        self._discount[first] = self._discounts[taken, 0] * (1 - self.terminated[last, self._lanes])
+        self._return[first] = (self.reward[rows] * goes_on * self._discounts[:-1, None]).sum(1)
+        self._discount[first] = self._discounts[taken] * (1 - self.terminated[last, self._lanes])
         self._last[first] = last * self.lanes + self._lanes
 
     def _store(self, row: int, observation: Tensor, next_observation: Tensor) -> None:

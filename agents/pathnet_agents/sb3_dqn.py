@@ -237,15 +237,9 @@ class PathNetDQN(TaskByTask):
         self._require_env()
         self._agree()
         search = self._current()
-        self._announce(search.task)
+        self._announce(search, goes_on=not reset_num_timesteps)
         if not search.env_steps:
             search.plan(self._search_settings(total_timesteps))
-            if self.policy.routes and not reset_num_timesteps and self.num_timesteps > self.learning_starts:
-                warnings.warn(
-                    f"task {search.task!r} begins at {self.num_timesteps} time steps, explored as at the end and "
-                    "without random steps first: leave reset_num_timesteps=False out, or call learn_task()",
-                    stacklevel=4,
-                )
         search.interrupt()
         self.policy.show(self._current_route())
         return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)

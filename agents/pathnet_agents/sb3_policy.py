@@ -1,6 +1,5 @@
 """The policy of PathNetDQN: a Q-network that evolves, its target network, and a route a task."""
 
-import re
 from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
@@ -27,8 +26,6 @@ from pathnet_agents.sb3_sizes import is_whole, widths_of
 from pathnet_rl.network import PathNet
 from pathnet_rl.paths import Paths
 from pathnet_rl.rng import torch_generator
-
-LAYER_STATE = re.compile(r"layer\.\d+\.(?!values).*")  # what a structure has of the layers, numbers apart
 
 
 def extractor_for(observation_space: spaces.Space[Any], normalize_images: bool) -> type[BaseFeaturesExtractor]:
@@ -369,7 +366,7 @@ class PathNetPolicy(PathModule):
         Raises:
             ValueError: If they are of another network; nothing has changed then.
         """
-        self._require_same_network(structure)
+        self.net.require_own_layers(structure["network"])
         self._rest()
         self.seed = self.q_net.seed = structure["seed"]
         self.routes = {plain["task"]: route_of(plain) for plain in structure["routes"]}
@@ -380,19 +377,6 @@ class PathNetPolicy(PathModule):
         self.settle()
         if live := structure["live"]:
             self._learn_along(live["task"], live["paths"].cpu().numpy(), live["heads"].cpu().numpy())
-
-    def _require_same_network(self, structure: dict[str, Any]) -> None:
-        own, given = (
-            {name: tuple(tensor.shape) for name, tensor in tensors.items() if LAYER_STATE.fullmatch(name)}
-            for tensors in (self.net.state_dict(), structure["network"])
-        )
-        for name in (*own, *given):
-            here, there = (shapes.get(name, "not there") for shapes in (own, given))
-            if here != there:
-                raise ValueError(
-                    f"these are parameters of another network: {name} is {there}, here {here}; policies must agree "
-                    "in observations, net_arch, modules and optimizer"
-                )
 
 
 class MlpPathNetPolicy(PathNetPolicy):

@@ -92,14 +92,21 @@ class TaskByTask(OffPolicyAlgorithm):
         self._used = name
         return self
 
-    def _announce(self, task: str) -> None:
-        """Warn of what somebody who learns a task now may not expect."""
-        if self._used not in (None, task):
+    def _announce(self, search: TaskSearch, *, goes_on: bool) -> None:
+        """Warn of what somebody who learns a task now, and may go on counting steps, may not expect."""
+        if self._used not in (None, search.task):
             warnings.warn(
-                f"learn() goes on with task {task!r}; {self._used!r}, which use_task() named, is predict()'s alone",
+                f"learn() goes on with task {search.task!r}; {self._used!r}, which use_task() named, is "
+                "predict()'s alone",
                 stacklevel=5,
             )
         self._used = None
+        if goes_on and self.policy.routes and not search.env_steps and self.num_timesteps > self.learning_starts:
+            warnings.warn(
+                f"task {search.task!r} begins at {self.num_timesteps} time steps, explored as at the end and "
+                "without random steps first: leave reset_num_timesteps=False out, or call learn_task()",
+                stacklevel=5,
+            )
         normalised = self._vec_normalize_env
         self.normalised |= normalised is not None
         the_same = self._frozen_under in (None, id(normalised))

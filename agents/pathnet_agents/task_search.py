@@ -13,7 +13,7 @@ from pathnet_rl.search import Generation, PathSearch
 from pathnet_rl.settings import SearchSettings
 from pathnet_rl.task import Outcome
 
-LONGEST = 10
+LONGEST = 10  # times its steps that a search waits for the first finished episode
 
 
 class TaskSearch:

@@ -71,16 +71,16 @@ def train(
     try:
         chosen = choose_device(device)
         going_on = resume and directory.exists()
-        if from_ is not None and not going_on:
-            Run.open(from_)  # whether it is a run comes before where it lies
+        # What it is comes before where it lies.
+        earlier = None if from_ is None or going_on else Run.open_to_continue(from_, loaded, device=chosen)
         if from_ is not None and _lies_in(directory, from_, fresh=fresh):
             refuse(f"{directory} is where to begin from, and only read; give another name, or --out")
         words: tuple[str, ...] = ()
         if going_on:
             run = Run.open_to_resume(directory, loaded, device=chosen)
             words = () if from_ is None else (f"going on in {directory}; --from {from_} is not used",)
-        elif from_ is not None:
-            beginning = find_beginning(Run.open_to_continue(from_, loaded, device=chosen), loaded)
+        elif earlier is not None:
+            beginning = find_beginning(earlier, loaded)
             run = Run.create(directory, loaded, device=chosen, fresh=fresh, beginning=beginning.files)
             going_on, words = True, beginning.words
         else:
